@@ -1,15 +1,16 @@
 """Verdicts from quantities that are only as precise as the verdict needs, beside those from all.
 
-    python scripts/study_precision.py [--every 10] [--demos FOLDER]
+    python scripts/study_precision.py [--every 10] [--every-held-out 1] [--demos FOLDER]
 
 replay   Rows of the reference collection hold what the full tolerances gave.  Each group is
          diagnosed again in thought, twice: with every metric that the tree asks for, and with
          those alone that are worth their time.  Every member's Hessian is measured in parts: its
          first steps of Lanczos fall short of the eigenvalue by up to 8 %, its probes scatter as
          much as their number says, and the judge is asked after them as in a real run.  Then the
-         curve: the straight line is known, and the judge is asked whether the curve can still
-         matter.  What turns out to be too coarse is measured further.  Groups are judged by the
-         default tree.  Zoos that were held out were never seen by it; of the others it has learnt.
+         curve: the judge is asked about the straight line, and about the curve after some of its
+         steps, when it has come as near to its end as real ones do.  What turns out to be too
+         coarse is measured further.  Groups are judged by the default tree.  Zoos that were held
+         out were never seen by it; of the others it has learnt.
 demos    Networks of `mdtree demo` in FOLDER, really measured, with every metric that the tree
          asks for: to the tolerances, and only as precisely as the verdict needs.
 """
@@ -21,7 +22,7 @@ import itertools
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -31,17 +32,20 @@ import torch
 from mdtree.diagnosis import (
     Diagnoser,
     RowPrecision,
+    Verdict,
     diagnoser_for,
     next_metric,
     open_metric,
     prospects,
 )
+from mdtree.diagnosis.printed_answers import is_same_gain
 from mdtree.exceptions import RowsError
+from mdtree.failure_modes import REMEDIES
 from mdtree.labelling import label_rows
 from mdtree.measurement import make_request
 from mdtree.metrics.budgets import StandardHessian
 from mdtree.metrics.precision import Inquiry, known, of_probes
-from mdtree.rows import QUANTITIES, Measured, Missing, Provenance, Row, Running, remaining
+from mdtree.rows import QUANTITIES, Measured, Provenance, Row, Running, remaining
 from mdtree.sequential_diagnosis import SequentialDiagnosis
 from mdtree.trees.bundled import reference_collection
 
@@ -51,11 +55,16 @@ RESIDUALS = 3.0
 FIRST_PROBES = 4
 CURVE = ("connectivity", "connectivity_peak", "barrier", "barrier_loss")
 SECONDS = {
-    "predictions": 0.02, "similarity": 0.01, "spectrum": 0.01, "hessian": 2.5, "connectivity": 2.0,
+    "predictions": 0.02, "baseline": 0.1, "similarity": 0.01, "spectrum": 0.01, "hessian": 2.5,
+    "connectivity": 2.0,
 }  # fmt: skip
-# forward passes over the sample of the Hessian: a product with its share of a graph, a curve, and
-# what of it is left where the straight line is enough
-PRODUCT, TRAINED, LINE = 16.4, 330.0, 36.0
+# forward passes over the sample of the Hessian: a product with its share of a graph; all steps of a
+# curve; the profile of a path
+PRODUCT, STEPS, PROFILE = 16.4, 294.0, 18.0
+# after how many of 600 steps it is asked -> share of the way from the straight line to the end
+# that curves have come by then, about: as five groups of CNNs on digits had
+CAME = {0: (0.0, 0.0), 75: (0.88, 0.98), 150: (0.95, 0.99), 300: (0.98, 1.0)}
+ALL_STEPS = 600
 # rows of the collection do not say where they come from
 NOWHERE = Provenance(
     weights={}, recipe="", metrics=(), seed=0, device="cpu", seconds=0.0, versions={}
@@ -71,8 +80,11 @@ class Judgement:
     needed: str
     moved: float  # how far the probability of the answer moved
     products: float  # share of the Hessian-vector products
-    curves: float  # share of the curves
+    curves: float  # share of the steps of the curves
     work: float  # share of the forward passes of both
+    change: bool  # whether the same change is advised
+    gain: bool  # whether its gain is within its tolerance
+    gains: tuple[bool, ...]  # the same of all gains in the list
 
 
 def main() -> None:
@@ -81,13 +93,15 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--every", type=int, default=10, help="take each n-th group")
+    parser.add_argument("--every-held-out", type=int, default=1, help="the same of held-out zoos")
     parser.add_argument("--demos", type=Path, help="a folder that `mdtree demo` has filled")
     options = parser.parse_args()
     print("| groups | metrics | verdict the same | right, full | right, as needed "
-          "| probability moved by | products | curves | work |")  # fmt: skip
-    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+          "| probability moved by | the same change | gains of the advice | all gains "
+          "| products | curves | work |")  # fmt: skip
+    print("|" + 12 * " --- |")
     for name, zoos, every in (
-        ("held out", reference_collection(held_out=True), 1),
+        ("held out", reference_collection(held_out=True), options.every_held_out),
         ("of the collection", reference_collection(), options.every),
     ):
         for metrics in ("all", "worth their time"):
@@ -112,14 +126,24 @@ def line(name: str, metrics: str, judgements: Sequence[Judgement]) -> str:
     ]
     same = statistics.fmean(each.full == each.needed for each in judgements)
     moved = statistics.fmean(each.moved for each in judgements)
+    change = statistics.fmean(each.change for each in judgements)
+    advice = share(each.gain for each in judgements)
+    gains = share(same for each in judgements for same in each.gains)
     shares = [
         f"{statistics.fmean(getattr(each, kind) for each in judgements):.2f}"
         for kind in ("products", "curves", "work")
     ]
     return (
         f"| {len(judgements)} {name} | {metrics} | {100 * same:.1f} % | {' | '.join(right)} "
-        f"| {100 * moved:.1f} points | {' | '.join(shares)} |"
+        f"| {100 * moved:.1f} points | {100 * change:.1f} % | {advice} | {gains} "
+        f"| {' | '.join(shares)} |"
     )
+
+
+def share(outcomes: Iterable[bool]) -> str:
+    """Write which share of how many is so."""
+    known = list(outcomes)
+    return f"{100 * statistics.fmean(known):.1f} % of {len(known)}" if known else "none"
 
 
 def replayed_zoo(rows: Sequence[Row], every: int, *, full: bool) -> Iterator[Judgement]:
@@ -143,8 +167,11 @@ def replayed_zoo(rows: Sequence[Row], every: int, *, full: bool) -> Iterator[Jud
             needed=needed.mode,
             moved=abs(whole.probability - needed.probabilities.get(whole.likely, 0.0)),
             products=replay.products / replay.all_products,
-            curves=float(replay.is_trained),
+            curves=replay.steps / ALL_STEPS,
             work=used / all_used,
+            change=advised_change(whole, whole.likely) == advised_change(needed, whole.likely),
+            gain=is_same(*(advised_gain(each, whole.likely) for each in (whole, needed))),
+            gains=tuple(is_same(g.mean, expected(needed, g.remedy)) for g in whole.gains),
         )
 
 
@@ -152,7 +179,7 @@ class Replay:
     """A sequential diagnosis in thought, of a group whose numbers are known."""
 
     def __init__(self, row: Row, source: np.random.Generator) -> None:
-        self.full = row
+        self.full, self.source = row, source
         top, trace = row.quantities["hessian_top"], row.quantities["hessian_trace"]
         tops, traces = top.members or (top.value,), trace.members or (trace.value,)
         count = len(tops)
@@ -163,7 +190,7 @@ class Replay:
         ]
         self.all_products = count * (steps + probes)
         self.pairs = max(count - 1, 0) if "connectivity" in row.quantities else 0
-        self.is_asked = self.is_trained = False
+        self.steps = self.profiles = 0  # of the curve
 
     @property
     def products(self) -> float:
@@ -172,12 +199,12 @@ class Replay:
 
     def work(self) -> float:
         """Return the forward passes, in those of the sample."""
-        curve = TRAINED if self.is_trained else LINE if self.is_asked else 0.0
+        curve = STEPS * self.steps / ALL_STEPS + PROFILE * self.profiles
         return PRODUCT * self.products + self.pairs * curve
 
     def most(self) -> float:
         """Return the forward passes of everything."""
-        return PRODUCT * self.all_products + self.pairs * TRAINED
+        return PRODUCT * self.all_products + self.pairs * (STEPS + 2 * PROFILE)
 
     def run(self, *, full: bool) -> Row:
         """Return the row that is judged in the end."""
@@ -211,15 +238,25 @@ class Replay:
         if metric == "hessian":
             left_open = self._hessian(judge)
             values |= {n: replace(values[n], value=each.value) for n, each in left_open.items()}
-        elif metric == "connectivity" and not again and (curve := curve_of(self.full)):
-            self.is_asked = True
-            left_open = curve if judge(curve) else {}
-            values |= {n: Missing(missing="not trained to its end") for n in left_open}
-        self.is_trained |= metric == "connectivity" and not left_open
+        elif metric == "connectivity":
+            left_open = self._curve(judge, asks=not again)
+            values |= {n: Measured(value=each.value) for n, each in left_open.items()}
         open_before = {n: each.reach for n, each in remaining(known).items() if n not in values}
         reach = open_before | {n: each.reach for n, each in left_open.items()}
         provenance = replace(NOWHERE, reach=reach or None)
         return replace(known, quantities={**known.quantities, **values}, provenance=provenance)
+
+    def _curve(self, judge: RowPrecision, *, asks: bool) -> dict[str, Running]:
+        """Train the curve until it is enough; return what is open in the end."""
+        for steps, (low, high) in CAME.items() if asks else ():
+            curve = curve_of(self.full, low + (high - low) * self.source.random())
+            self.profiles += 1
+            if curve and judge(curve):
+                self.steps += steps
+                return curve
+        self.steps += ALL_STEPS
+        self.profiles += 1
+        return {}
 
     def _hessian(self, judge: RowPrecision) -> dict[str, Running]:
         """Measure further in turn; return what is open in the end."""
@@ -291,20 +328,49 @@ class Member:
         return {"hessian_top": top, "hessian_trace": trace}
 
 
-def curve_of(row: Row) -> dict[str, Running]:
-    """Return how good the curve may become, from the straight line that a row knows."""
+def curve_of(row: Row, came: float) -> dict[str, Running]:
+    """Return what a curve is after a part of the way from the straight line, and may become."""
     numbers = {
         name: value.value for name, value in row.quantities.items() if isinstance(value, Measured)
     }
-    if not {"linear_barrier", "linear_barrier_loss", "train_error", "train_loss"} <= set(numbers):
+    if not {*CURVE, "linear_barrier", "linear_barrier_loss", "train_error", "train_loss"} <= set(
+        numbers
+    ):
         return {}
     error, loss, barrier = (numbers[n] for n in ("train_error", "train_loss", "linear_barrier"))
-    return {
-        "connectivity": Running(value=None, reach=(-barrier, error)),
-        "connectivity_peak": Running(value=None, reach=(-error - barrier, 0.0)),
-        "barrier": Running(value=None, reach=(barrier, -error)),
-        "barrier_loss": Running(value=None, reach=(numbers["linear_barrier_loss"], -loss)),
+    line_and_best = {
+        "connectivity": (-barrier, error),
+        "connectivity_peak": (-error - barrier, 0.0),
+        "barrier": (barrier, -error),
+        "barrier_loss": (numbers["linear_barrier_loss"], -loss),
     }
+    running = {}
+    for name, (line, best) in line_and_best.items():
+        now = line + came * (numbers[name] - line)
+        running[name] = Running(value=now, reach=(now, best))
+    return running
+
+
+def expected(verdict: Verdict, remedy: str) -> float:
+    """Return the expected gain of a remedy, in points."""
+    return next((each.mean for each in verdict.gains if each.remedy == remedy), 0.0)
+
+
+def advised_gain(verdict: Verdict, answer: str) -> float:
+    """Return the gain of what mends an answer, in points; the largest one where nothing does."""
+    is_mended = answer in REMEDIES.values()
+    means = [each.mean for each in verdict.gains if each.mode == answer or not is_mended]
+    return max(means, default=0.0)
+
+
+def is_same(gain: float, other: float) -> bool:
+    """Return whether another gain is that gain within its tolerance."""
+    return bool(is_same_gain(gain, other))
+
+
+def advised_change(verdict: Verdict, answer: str) -> list[tuple[object, ...]]:
+    """Return what mends an answer: which fact, from what to what."""
+    return [(each.fact, each.old, each.new) for each in verdict.gains if each.mode == answer]
 
 
 def demos(folder: Path) -> Iterator[str]:

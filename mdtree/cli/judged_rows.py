@@ -129,7 +129,7 @@ def _measured(
     def announce(stage: Stage) -> None:
         change = ""
         if stage.change is not None:
-            change = f", {chance(stage.change)} chance of changing a verdict"
+            change = f", {chance(stage.change)} chance of changing a verdict or its gain"
         again = ", further than before" if stage.again else ""
         tell(f"measuring {work(stage)}{again}{change}")
 
@@ -169,6 +169,6 @@ def _measured(
     for stage in diagnosed.left_out:
         tell(
             f"not measured: {work(stage)}, at most {chance(stage.change or 0.0)} chance of "
-            "changing a verdict (--stage full measures it)",
+            "changing a verdict or its gain (--stage full measures it)",
         )
     return diagnosed.diagnoser, diagnosed.rows

@@ -34,7 +34,7 @@ from mdtree.diagnosis.verdict_record import (
 from mdtree.exceptions import TreeError
 from mdtree.failure_modes import CONFIDENCE, FAILURE_MODES, TASKS
 from mdtree.messages import chance, percent, percent_below
-from mdtree.rows import Fact, Missing, Row, coarse_quantities, with_chance
+from mdtree.rows import Fact, Missing, Row, remaining, with_chance
 from mdtree.trees import FEATURES, SavedTree
 from mdtree.trees.binning import Floats
 from mdtree.trees.gain_model import answer_set
@@ -171,7 +171,7 @@ class Diagnoser:
             basis=self._basis(row, remarks, little=found.little),
             answers=self._answers(probabilities, found),
             resources=None if model is None else resources(whole_gains),
-            coarse=coarse_quantities(row),
+            coarse=tuple(remaining(row)),
             target=target,
             test_accuracy=measured_accuracy(row),
         )

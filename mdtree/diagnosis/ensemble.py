@@ -66,6 +66,13 @@ class TreeEnsemble:
             return probabilities(self.saved, matrix)
         return self._mixed(matrix, votes=False)
 
+    def outcomes(self, matrix: Floats) -> tuple[Floats, dict[str, Floats]]:
+        """Return the probabilities, and the gains that a regression names; none without one."""
+        model = self.saved.gain_model
+        if model is None:
+            return self.probabilities(matrix), {}
+        return model.outcomes(matrix, self.saved.features, self.saved.classes)
+
     def votes(self, matrix: Floats) -> Floats | None:
         """Return the share of plausible trees that answer each class; None for a single tree."""
         return self._mixed(matrix, votes=True) if self._posteriors else None
@@ -86,20 +93,25 @@ class TreeEnsemble:
         """Return the outlook for several lines and their features, computed together."""
         if self.saved.gain_model is None or not questions:
             return [self._outlook(*question) for question in questions]
-        lines = np.array([line for line, _ in questions])
-        distinct, which = np.unique(lines, axis=0, return_inverse=True)
-        wanted = {self._columns[name] for _, features in questions for name in features}
-        similar = self.saved.gain_model.regression.alike(distinct, _SIMILAR, wanted)
-        filled = [
-            self._filled_in(similar[number], line, features)
-            for number, (line, features) in zip(which.reshape(-1), questions, strict=True)
-        ]
+        filled = self.filled_in(questions)
         # lines with the same unknown numbers are predicted fastest next to each other
         order = sorted(range(len(filled)), key=lambda n: np.isnan(filled[n][0]).tobytes())
         outcomes = self.probabilities(np.concatenate([filled[number] for number in order]))
         parts = dict(zip(order, outcomes.reshape(len(order), _SIMILAR, -1), strict=True))
         shares = np.full(_SIMILAR, 1 / _SIMILAR)
         return [(parts[number], shares) for number in range(len(questions))]
+
+    def filled_in(self, questions: Sequence[tuple[Floats, Collection[str]]]) -> list[Floats]:
+        """Return each line with its features as in the most similar groups of a regression."""
+        assert self.saved.gain_model is not None, "only a regression knows similar groups"
+        lines = np.array([line for line, _ in questions])
+        distinct, which = np.unique(lines, axis=0, return_inverse=True)
+        wanted = {self._columns[name] for _, features in questions for name in features}
+        similar = self.saved.gain_model.regression.alike(distinct, _SIMILAR, wanted)
+        return [
+            self._filled_in(similar[number], line, features)
+            for number, (line, features) in zip(which.reshape(-1), questions, strict=True)
+        ]
 
     def _outlook(self, line: Floats, features: Collection[str]) -> tuple[Floats, Floats]:
         if not self._posteriors:

@@ -12,7 +12,7 @@ from mdtree.messages import number, scaled
 from mdtree.trees import FEATURES, Leaf, Node, SavedTree, Step, leaves, walk
 from mdtree.trees.node import KNOWN
 
-__all__ = ["decision_steps"]
+__all__ = ["decision_steps", "explaining_tree"]
 
 _ROUNDING = 1e-9  # a smaller relative error comes from arithmetic
 
@@ -20,19 +20,23 @@ _ROUNDING = 1e-9  # a smaller relative error comes from arithmetic
 def decision_steps(
     saved: SavedTree, values: Mapping[str, float], errors: Mapping[str, float], likely: str
 ) -> tuple[tuple[DecisionStep, ...], Leaf]:
-    """Walk from the root to a leaf; `errors` are the standard errors of the features.
+    """Walk from the root to a leaf; `errors` are the standard errors of the features."""
+    missing_note = "most training groups"
+    if saved.components:
+        missing_note = "most training groups with this answer"
+    steps, leaf = walk(explaining_tree(saved, likely), values)
+    return tuple(
+        _decision_step(step, errors.get(step.feature, 0.0), missing_note) for step in steps
+    ), leaf
+
+
+def explaining_tree(saved: SavedTree, likely: str) -> Node:
+    """Return the tree whose walk explains an answer.
 
     A single tree has its own side for a missing feature.  The answer of a posterior rests on all
     known features, so its walk takes the side on which most training groups had that answer.
     """
-    tree, missing_note = saved.tree, "most training groups"
-    if saved.components:
-        tree = _toward_answer(tree, likely)
-        missing_note = "most training groups with this answer"
-    steps, leaf = walk(tree, values)
-    return tuple(
-        _decision_step(step, errors.get(step.feature, 0.0), missing_note) for step in steps
-    ), leaf
+    return _toward_answer(saved.tree, likely) if saved.components else saved.tree
 
 
 def _toward_answer(node: Node, answer: str) -> Node:

@@ -9,7 +9,7 @@ import numpy as np
 from mdtree.diagnosis.ensemble import TreeEnsemble
 from mdtree.diagnosis.verdict_record import MissingMeasurement
 from mdtree.rows import FACTS as AMOUNTS
-from mdtree.rows import QUANTITIES, Measured, Missing, Row, remaining
+from mdtree.rows import QUANTITIES, Measured, Missing, Row
 from mdtree.rows.training_words import TRAINING_WORDS, is_known_word
 from mdtree.trees import FEATURES
 from mdtree.trees.binning import Floats
@@ -63,10 +63,9 @@ def missing_measurements(
                 metric=metric,
                 features=tuple(features),
                 reason=_reason(features[0], row),
-                flips=0.0 if settled else _flips(ensemble, shares, outlook),
+                flips=_flips(ensemble, shares, next(outlooks)),
             )
             for metric, features in by_metric.items()
-            for settled, outlook in [(_is_settled(features, row), next(outlooks))]
         ]
         found.append(tuple(sorted(measurements, key=lambda measurement: -measurement.flips)))
     return found
@@ -148,14 +147,6 @@ def _reason(feature: str, row: Row) -> str:
 def _is_single(row: Row) -> bool:
     """Return whether a row is known to be about one network."""
     return row.provenance is not None and len(row.provenance.weights) == 1
-
-
-def _is_settled(features: Sequence[str], row: Row) -> bool:
-    """Return whether measuring was stopped because no value would change the verdict."""
-    stopped = remaining(row)
-    needs = {need for name in features for need in FEATURES[name].needs}
-    unknown = {need for need in needs if isinstance(row.quantities.get(need), Missing)}
-    return bool(unknown) and unknown <= stopped.keys()
 
 
 def _flips(ensemble: TreeEnsemble, probabilities: Floats, outlook: tuple[Floats, Floats]) -> float:

@@ -4,7 +4,8 @@ The quantities that are still measured are redrawn, those that cannot be negativ
 scale.  Where a running value lies between its ends, as the mean of random probes does, it is drawn
 from normal distributions on both sides of it, which the ends hold 99 % of.  Where it only moves one
 way, it is drawn evenly between its ends; those of a curve move together, since it gets better as a
-whole.  It is enough once at least 99 % of the redraws have the verdict of the running values.
+whole.  It is enough once at least 99 % of the redraws agree with the running values: in the answer,
+in what to change, and in the gain that is expected from it (`printed_answers`).
 
 What other metrics will measure stays missing: the question is asked again then.
 """
@@ -18,16 +19,15 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from mdtree.diagnosis.diagnoser import Diagnoser, with_facts
+from mdtree.diagnosis.printed_answers import agreement_of_lines
 from mdtree.diagnosis.resampling import POSITIVE
 from mdtree.diagnosis.target import target_of
 from mdtree.rows import (
     QUANTITIES,
     Fact,
     Measured,
-    Missing,
     Row,
     Running,
-    Value,
     coarse_metrics,
     remaining,
 )
@@ -42,7 +42,6 @@ SURE = 0.99  # share of the redraws
 _DRAWS = 200
 _FEW = np.array([0.05, 0.95])  # quantiles that are asked about first
 _END = 2.5758  # standard deviations: the normal distribution has 99 % within
-_OPEN = "it was stopped"
 _TOGETHER = ("connectivity",)  # metrics whose quantities move together
 
 
@@ -66,20 +65,21 @@ class RowPrecision:
     row: Row
 
     def __call__(self, running: Mapping[str, Running]) -> bool:
-        """Return whether at least 99 % of the redraws have the same verdict."""
+        """Return whether at least 99 % of the redraws agree."""
         open_besides = {n: each for n, each in remaining(self.row).items() if n not in running}
         return agreement(self.diagnoser, self.row, {**open_besides, **running}) >= SURE
 
 
 def agreement(diagnoser: Diagnoser, row: Row, running: Mapping[str, Running]) -> float:
-    """Return the share of redraws that have the verdict of the running values.
+    """Return the share of redraws that agree with the running values.
 
     Numbers that are not finite agree with nothing.  If values not far from the running ones already
-    have another verdict, the rest is not asked, and the share is that of these.
+    disagree, the rest is not asked, and the share is that of these.
     """
     if not all(map(_is_finite, running.values())):
         return 0.0
-    now = replace(row, quantities={**row.quantities, **_values(running)})
+    values = {name: Measured(value=each.value) for name, each in running.items()}
+    now = replace(row, quantities={**row.quantities, **values})
     target = target_of(now)
     if target is not None and target.is_reached:
         return 1.0
@@ -94,7 +94,7 @@ class OpenMetric:
     """A metric that was stopped too early for the verdict."""
 
     metric: str
-    change: float  # share of redraws with another verdict
+    change: float  # share of redraws that disagree
 
 
 def open_metric(diagnoser: Diagnoser, row: Row, *, all_of_them: bool = False) -> OpenMetric | None:
@@ -119,16 +119,7 @@ def open_metric(diagnoser: Diagnoser, row: Row, *, all_of_them: bool = False) ->
 
 
 def _is_finite(running: Running) -> bool:
-    numbers = running.reach if running.value is None else (running.value, *running.reach)
-    return all(map(math.isfinite, numbers))
-
-
-def _values(running: Mapping[str, Running]) -> dict[str, Value]:
-    """Return what a row would hold, if all were stopped now."""
-    return {
-        name: Missing(missing=_OPEN) if each.value is None else Measured(value=each.value)
-        for name, each in running.items()
-    }
+    return all(map(math.isfinite, (running.value, *running.reach)))
 
 
 def _places(running: Mapping[str, Running]) -> dict[str, Floats]:
@@ -155,14 +146,14 @@ def _agreement(
         known[name] = _drawn(name, each, places[name])
     drawn = computed([FEATURES[name] for name in diagnoser.saved.features], known, count)
     lines = np.concatenate([diagnoser.line(now)[None], drawn])
-    mode, *modes = diagnoser.modes(diagnoser.ensemble.probabilities(lines))
-    return modes.count(mode) / count
+    found = agreement_of_lines(diagnoser, now, lines)
+    return float((found.answer & found.advice)[1:].mean())
 
 
 def _drawn(name: str, running: Running, places: Floats) -> Floats:
     """Return the quantity at quantiles of what it may be."""
     value, (first, second) = running.value, running.reach
-    if value is None or not first < value < second:
+    if not first < value < second:
         return _between(name, first, second, places)
     aside = normal_quantiles(places) / _END  # -1 and 1 at the ends
     below = _between(name, value, first, np.maximum(-aside, 0))

@@ -16,6 +16,7 @@ from mdtree.trees import Leaf
 from mdtree.trees.gain_model import GainModel
 
 __all__ = [
+    "change_of",
     "change_step",
     "deciding_step",
     "gains",
@@ -63,10 +64,8 @@ def regression_gains(
     error = 100 - accuracy
     expected = []
     for remedy, share in shares.items():
-        mean, spread = share, model.range_of(remedy, share)
-        if spread is not None:  # no more than groups with such an expected gain did gain
-            mean = min(max(mean, spread.low), spread.high)
-        fact, factor = _change_of(remedy, leaf, row)
+        mean, spread = float(model.within(remedy, share)), model.range_of(remedy, share)
+        fact, factor = change_of(remedy, leaf, row)
         known = None if fact is None else number_of(row, fact)
         old, new = _change(known, factor or 1.0, is_integer=fact != "learning_rate")
         expected.append(
@@ -105,7 +104,7 @@ def measured_accuracy(row: Row) -> float | None:
         return None
 
 
-def _change_of(remedy: str, leaf: Leaf, row: Row) -> tuple[str, float] | tuple[None, None]:
+def change_of(remedy: str, leaf: Leaf, row: Row) -> tuple[str, float] | tuple[None, None]:
     """Choose a known fact to change, by as much as groups like this one needed.
 
     Of batch size and learning rate, one that is far from the values in use comes first.

@@ -40,15 +40,16 @@ def _converged(case: Case) -> Outcome:
         return "found", case.remarks["MD301"]
     if case.decided is not None:
         return "not_checked", case.decided
-    stopped = remaining(case.row)  # on purpose: the verdict needs no more
+    of_hessian = {
+        name: value
+        for name, value in case.row.quantities.items()
+        if name in QUANTITIES and QUANTITIES[name].metric == "hessian"
+    }
+    stopped = of_hessian.keys() & remaining(case.row)  # on purpose: the verdict needs no more
     flags = [
         value.converged
-        for name, value in case.row.quantities.items()
-        if name in QUANTITIES
-        and QUANTITIES[name].metric == "hessian"
-        and isinstance(value, Measured)
-        and value.converged is not None
-        and name not in stopped
+        for name, value in of_hessian.items()
+        if isinstance(value, Measured) and value.converged is not None and name not in stopped
     ]
     if not flags and not stopped:
         return "not_checked", "no measurement of the Hessian says whether it converged"

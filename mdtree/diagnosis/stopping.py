@@ -1,8 +1,11 @@
 """When to stop measuring: what a metric may change, and whether that is worth its time.
 
 A metric is worth its time if it changes the verdict with a probability of at least 1 %, plus 1 %
-for every minute that it takes.  Five seconds count as nothing: on a busy machine, short times are
-told apart by chance, and the same networks should get the same measurements.
+for every minute that it takes.  Where a gain regression decides, it counts as well if the advice
+changes: to another change, or to another gain beyond its tolerance (`printed_answers`).
+
+Five seconds count as nothing: on a busy machine, short times are told apart by chance, and the same
+networks should get the same measurements.
 
 Of those that are worth their time, the cheapest is measured first: it may settle what a dearer one
 would have been measured for.  Only where none is worth its time alone, several are considered
@@ -18,8 +21,10 @@ import numpy as np
 
 from mdtree.diagnosis.diagnoser import Diagnoser
 from mdtree.diagnosis.missing import missing_by_metric
+from mdtree.diagnosis.printed_answers import agreement_of_lines
 from mdtree.diagnosis.target import target_of
 from mdtree.rows import Row
+from mdtree.trees.binning import Floats
 
 __all__ = ["Prospect", "next_metric", "prospects"]
 
@@ -34,7 +39,7 @@ class Prospect:
     """The possible effect of measuring some metrics, the cheapest of them first."""
 
     metrics: tuple[str, ...]
-    change: float  # the probability that the verdict changes
+    change: float  # the probability that the verdict or its advice changes
     seconds: float  # for all of them together
 
     @property
@@ -80,7 +85,7 @@ class _Outlook:
     """What measuring may change about a row."""
 
     def __init__(self, diagnoser: Diagnoser, row: Row, seconds: Mapping[str, float]) -> None:
-        self._diagnoser, self._seconds = diagnoser, seconds
+        self._diagnoser, self._row, self._seconds = diagnoser, row, seconds
         self._line = diagnoser.line(row)
         self._missing = missing_by_metric(diagnoser.ensemble, row, self._line)
         self._candidates = [metric for metric in seconds if metric in self._missing]
@@ -118,8 +123,25 @@ class _Outlook:
             (line, [name for metric in metrics for name in self._missing[metric]])
             for metrics in choices
         ]
+        if diagnoser.saved.gain_model is not None:
+            return self._changes_of_advice(questions, most)
         changes = []
         for outcomes, weights in diagnoser.ensemble.outlooks(questions):
             is_other = np.array([mode != current for mode in diagnoser.modes(outcomes)])
             changes.append(min(most, round(float(weights[is_other].sum()), 6)))
+        return changes
+
+    def _changes_of_advice(
+        self, questions: Sequence[tuple[Floats, Sequence[str]]], most: float
+    ) -> list[float]:
+        """Return the probability that the answer changes, or else what is advised for it."""
+        filled = self._diagnoser.ensemble.filled_in(questions)
+        lines = np.concatenate([self._line[None], *filled])
+        found = agreement_of_lines(self._diagnoser, self._row, lines)
+        changes = []
+        for place, part in enumerate(filled):
+            of_part = slice(1 + place * len(part), 1 + (place + 1) * len(part))
+            answer, advice = found.answer[of_part], found.advice[of_part]
+            another = min(most, float((~answer).mean()))
+            changes.append(round(another + float((answer & ~advice).mean()), 6))
         return changes

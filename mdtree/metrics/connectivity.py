@@ -53,7 +53,6 @@ _QUANTITIES = (
     "linear_barrier_loss",
 )
 
-_UNTRAINED = "the curve was not trained to its end: the verdict does not depend on what it reaches"
 _INNER = (0.25, 0.5, 0.75)
 
 
@@ -73,17 +72,11 @@ def compute(budget: ConnectivityBudget, metric_input: MetricInput) -> MetricResu
         pair_results = list(_standard(budget.standard, metric_input))
     stopped = stopped_by((result.converged, result.told) for result in pair_results)
     of_curve = [name for name, reading in _READ.items() if not reading.of_line]
-    is_open = stopped == "verdict"
     return MetricResult(
-        {
-            name: Missing(missing=_UNTRAINED)
-            if is_open and name in of_curve
-            else _combined(read, pair_results)
-            for name, read in _READ.items()
-        },
+        {name: _combined(read, pair_results) for name, read in _READ.items()},
         details=_details(pair_results),
         stopped=dict.fromkeys(of_curve, stopped),
-        open=reach_of_all(pair_results) if is_open else {},
+        open=reach_of_all(pair_results) if stopped == "verdict" else {},
     )
 
 

@@ -1,12 +1,12 @@
 """How good a curve may still become while its control point is trained.
 
 Training lowers the loss along the curve, and an error cannot fall below zero.  So with e the mean
-error of the ends, and E that of the worse one, every quantity lies between what it is now and
+error of the ends, and E that of the worse one, every quantity ends between what it is now and
 
     connectivity <= e        connectivity_peak <= 0        barrier >= -E        barrier_loss >= -L ,
 
-where L is the loss of the worse end.  What it is now is taken with one standard error to spare.
-The straight line is the curve before its training: where it settles the matter, nothing is trained.
+where L is the loss of the worse end.  The straight line is the curve before its training: where it
+settles the matter, nothing is trained.
 """
 
 from __future__ import annotations
@@ -117,7 +117,10 @@ def reach_of_curve(curve: Profile) -> dict[str, Running]:
             "connectivity_peak": 0.0,
             "barrier": -max(first, last),
         }
-    return {name: _until(now, best[name]) for name, now in _values(curve).items()}
+    return {
+        name: Running(value=now.value, reach=(now.value, best[name]))
+        for name, now in _values(curve).items()
+    }
 
 
 def _known(curve: Profile) -> dict[str, Running]:
@@ -134,10 +137,3 @@ def _values(curve: Profile) -> dict[str, ProfileValue]:
         "barrier": curve.barrier(),
         **values,
     }
-
-
-def _until(now: ProfileValue, best: float) -> Running:
-    """Return a quantity that moves towards its best value."""
-    spare = now.stderr or 0.0
-    worst = now.value - spare if best >= now.value else now.value + spare
-    return Running(value=None, reach=(worst, best))

@@ -49,9 +49,7 @@ def mean_of(members: Sequence[Running]) -> Running:
     """
     count = len(members)
     first, second = (sum(member.reach[end] for member in members) / count for end in (0, 1))
-    values = [member.value for member in members if member.value is not None]
-    mean = sum(values) / count if len(values) == count else None
-    return Running(value=mean, reach=(first, second))
+    return Running(value=sum(member.value for member in members) / count, reach=(first, second))
 
 
 @dataclass(kw_only=True)

@@ -13,7 +13,7 @@ from mdtree.render.formatting import COARSE, TO_TOLERANCE, is_unconverged, plain
 from mdtree.render.matrix import layers_matrix, members_matrix
 from mdtree.render.surface import surface
 from mdtree.render.svg import Figure
-from mdtree.rows import QUANTITIES, Row, coarse_quantities
+from mdtree.rows import QUANTITIES, Row, remaining
 
 __all__ = ["PICTURES", "Picture", "imprecision", "pictures"]
 
@@ -43,7 +43,7 @@ def imprecision(row: Row, metric: str) -> str | None:
     """Write which quantities of a metric are less precise than their tolerance, and why."""
     own = [n for n in row.quantities if n in QUANTITIES and QUANTITIES[n].metric == metric]
     reasons = {
-        f"{COARSE}, {TO_TOLERANCE}": [name for name in own if name in coarse_quantities(row)],
+        f"{COARSE}, {TO_TOLERANCE}": [name for name in own if name in remaining(row)],
         "not converged": [name for name in own if is_unconverged(row, name)],
     }
     parts = (f"{reason}: {listed(list(map(plain, n)))}" for reason, n in reasons.items() if n)

@@ -30,7 +30,7 @@ from mdtree.render.strips import absent, marks, scales, strip_of
 from mdtree.render.svg import Markup, element
 from mdtree.render.table import left_out, name_of
 from mdtree.render.tree import tree_shape, walk_picture
-from mdtree.rows import PROTOCOLS, QUANTITIES, Measured, Missing, Row, coarse_quantities
+from mdtree.rows import PROTOCOLS, QUANTITIES, Measured, Missing, Row, remaining
 from mdtree.trees import FEATURES, SavedTree
 
 __all__ = ["card", "shared_parts", "summary"]
@@ -111,7 +111,7 @@ def _tree(verdict: Verdict, saved: SavedTree, name: str) -> Markup:
 def _others(row: Row | None, shown: set[str]) -> list[tuple[str, str, str]]:
     """Return the measurements that no strip shows: name, value, meaning."""
     others = []
-    rough = () if row is None else coarse_quantities(row)
+    rough = () if row is None else remaining(row)
     for name, value in ({} if row is None else row.quantities).items():
         if isinstance(value, Measured) and name not in shown:
             meaning = QUANTITIES[name].meaning if name in QUANTITIES else ""

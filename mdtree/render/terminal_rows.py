@@ -10,7 +10,7 @@ from itertools import islice
 from mdtree.messages import listed, shortened
 from mdtree.render.formatting import COARSE, TO_TOLERANCE, is_unconverged, number
 from mdtree.render.terminal import printable, table
-from mdtree.rows import QUANTITIES, Measured, Missing, Row, coarse_quantities
+from mdtree.rows import QUANTITIES, Measured, Missing, Row, remaining
 from mdtree.rows.row import row_to_json
 
 __all__ = ["SHOWN", "cell", "coarse_lines", "counted_once", "heading", "row_text", "rows_table"]
@@ -108,7 +108,7 @@ def cell(row: Row, name: str) -> str:
     """Write the quantity of a row with its error, or that there is none."""
     value = row.quantities.get(name)
     if isinstance(value, Measured):
-        mark = f" {_MARK}" if name in coarse_quantities(row) else ""
+        mark = f" {_MARK}" if name in remaining(row) else ""
         return number(value.value, value.stderr) + mark
     if value is None:
         return ""
@@ -122,7 +122,7 @@ def _failed(row: Row) -> bool:
 
 def coarse_lines(rows: Sequence[Row]) -> list[str]:
     """Return what the mark of a coarse number means, and how to go on, if there is one."""
-    if not any(map(coarse_quantities, rows)):
+    if not any(map(remaining, rows)):
         return []
     return [f"{_MARK} {COARSE}, {TO_TOLERANCE}"]
 

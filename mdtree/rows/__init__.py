@@ -49,7 +49,6 @@ from mdtree.rows.running import (
     Precision,
     Running,
     coarse_metrics,
-    coarse_quantities,
     remaining,
 )
 from mdtree.rows.tables import (
@@ -103,7 +102,6 @@ __all__ = [
     "check_protocol",
     "check_seed",
     "coarse_metrics",
-    "coarse_quantities",
     "csv_lines",
     "find_rows",
     "home_of",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from mdtree.rows.quantities import QUANTITIES
 from mdtree.rows.row import Measured, Row
 
-__all__ = ["Enough", "Precision", "Running", "coarse_metrics", "coarse_quantities", "remaining"]
+__all__ = ["Enough", "Precision", "Running", "coarse_metrics", "remaining"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,10 +20,10 @@ class Running:
 
     The final value is the one that the full tolerance would give.  It lies between the two ends of
     `reach` in 99 of 100 cases.  A curve gets better step by step: all of its quantities move
-    together from their first end to their second, and what they are before that is no estimate.
+    together from their first end, which is what they are now, to their second.
     """
 
-    value: float | None  # None: it stays missing if it is stopped now
+    value: float
     reach: tuple[float, float]
 
 
@@ -37,17 +37,12 @@ Precision = Callable[[Row], Enough]
 def remaining(row: Row) -> dict[str, Running]:
     """Return the quantities of a row that are only as precise as a verdict needed."""
     reach = (row.provenance.reach if row.provenance is not None else None) or {}
-    values = {name: row.quantities.get(name) for name in reach}
+    values = {name: row.quantities.get(name) for name in reach if name in QUANTITIES}
     return {
-        name: Running(value=value.value if isinstance(value, Measured) else None, reach=reach[name])
+        name: Running(value=value.value, reach=reach[name])
         for name, value in values.items()
-        if name in QUANTITIES
+        if isinstance(value, Measured)
     }
-
-
-def coarse_quantities(row: Row) -> tuple[str, ...]:
-    """Return the numbers of a row that are only as precise as a verdict needed."""
-    return tuple(name for name, left in remaining(row).items() if left.value is not None)
 
 
 def coarse_metrics(row: Row) -> tuple[str, ...]:

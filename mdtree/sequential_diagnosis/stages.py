@@ -21,9 +21,7 @@ METRICS_BY_COST = (
     "connectivity",
 )
 FIRST, *LATER = METRICS_BY_COST
-# between whose blocks the verdict is asked; a curve that is not trained to its end has no number,
-# and gains that are expected beside such a hole can be twice those of the whole row
-_BY_BLOCKS = ("hessian",)
+_BY_BLOCKS = ("hessian", "connectivity")  # between whose blocks the verdict is asked
 
 _Seconds = Mapping[str, Mapping[str, float]]  # group -> metric -> seconds
 

@@ -140,8 +140,15 @@ class GainModel:
         self, matrix: Floats, features: Sequence[str], classes: Sequence[str]
     ) -> Floats:
         """Return the probability of each class for each line."""
+        return self.outcomes(matrix, features, classes)[0]
+
+    def outcomes(
+        self, matrix: Floats, features: Sequence[str], classes: Sequence[str]
+    ) -> tuple[Floats, dict[str, Floats]]:
+        """Return the probability of each class for each line, and the gains that are named."""
+        values = self.regression.values(matrix)
         probable = shares(
-            self.regression.values(matrix),
+            values,
             noise_of(matrix, features),
             classes,
             self.scale,
@@ -151,7 +158,17 @@ class GainModel:
         little = little_known(matrix, features)
         probable[little] **= _LITTLE_KNOWN
         probable[little] /= probable[little].sum(axis=1, keepdims=True)
-        return probable
+        gains = {name: self.within(name, values[name]) for name in values if name in REMEDIES}
+        return probable, gains
+
+    def within(self, remedy: str, expected: Floats | float) -> Floats:
+        """Return expected gains, but no more or less than such groups did gain."""
+        ranges = self.spread.get(remedy, ())
+        if not ranges:
+            return np.asarray(expected)
+        place = np.searchsorted([part.expected for part in ranges[:-1]], expected)
+        low, high = np.array([(part.low, part.high) for part in ranges]).T
+        return np.asarray(np.clip(expected, low[place], high[place]))
 
     def levels_of(self, *, little: bool) -> dict[str, float]:
         """Return the least probability of an answer by coverage, perhaps where little is known."""

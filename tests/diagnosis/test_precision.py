@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from mdtree.diagnosis import Diagnoser, RowPrecision, VerdictPrecision, agreement, open_metric
-from mdtree.rows import Measured, Missing, Provenance, Running, coarse_metrics, remaining
+from mdtree.rows import Measured, Provenance, Running, coarse_metrics, remaining
 from tests.support.rows import row
 from tests.support.trees import HIGH, LOW, leaf_of_ten, small_tree, split
 
@@ -87,12 +87,12 @@ def test_quantities_of_a_curve_move_together():
     assert agreement(diagnoser, row(connectivity=-1.0), apart) < 1.0
 
 
-def test_a_curve_that_is_not_trained_is_judged_as_missing():
-    """Missing counts as low here: it is enough if the curve stays low, and not if it may rise."""
+def test_a_curve_is_judged_by_what_it_is_now():
+    """It is low, and it is enough if it stays low, and not if it may rise: to 0 from -50."""
     tree = split("connectivity", -10.0, LOW_LEAF, HIGH_LEAF)
     diagnoser = Diagnoser(small_tree(tree, ("connectivity",)), name="t")
-    for best, share in ((-20.0, 1.0), (0.0, 0.5)):
-        curve = {"connectivity": Running(value=None, reach=(-50.0, best))}
+    for best, share in ((-20.0, 1.0), (0.0, 0.5)):  # of -47.5 and -2.5, which are asked first
+        curve = {"connectivity": Running(value=-50.0, reach=(-50.0, best))}
         assert agreement(diagnoser, row(), curve) == share
 
 
@@ -105,7 +105,7 @@ def test_what_another_metric_left_open_is_open_still():
     """The trace is enough by itself, and not together with a curve that may still rise."""
     tree = split("connectivity", -10.0, LOW_LEAF, HIGH_LEAF)
     names = ("connectivity", *TRACE)
-    known = stopped_row({"connectivity": (-50.0, 0.0)}, connectivity=Missing(missing="not trained"))
+    known = stopped_row({"connectivity": (-50.0, 0.0)}, connectivity=-50.0)
     diagnoser = Diagnoser(small_tree(tree, names), name="t")
     assert RowPrecision(diagnoser=diagnoser, row=row())(trace(3.0, 2.0, 4.0))
     assert not RowPrecision(diagnoser=diagnoser, row=known)(trace(3.0, 2.0, 4.0))
@@ -131,11 +131,11 @@ def test_a_row_says_what_is_left_open():
     known = stopped_row(
         {"hessian_trace": (10.0, 30.0), "connectivity": (-5.0, 0.0)},
         hessian_trace=Measured(value=20.0),
-        connectivity=Missing(missing="not trained"),
+        connectivity=Measured(value=-5.0),
     )
     assert remaining(known) == {
         "hessian_trace": Running(value=20.0, reach=(10.0, 30.0)),
-        "connectivity": Running(value=None, reach=(-5.0, 0.0)),
+        "connectivity": Running(value=-5.0, reach=(-5.0, 0.0)),
     }
     assert coarse_metrics(known) == ("hessian", "connectivity")
     assert coarse_metrics(row(hessian_trace=20.0)) == ()
@@ -155,7 +155,7 @@ def test_of_two_metrics_the_one_that_matters_is_named():
     known = stopped_row(
         {"hessian_trace": (10.0, 30.0), "connectivity": (-50.0, 0.0)},
         hessian_trace=Measured(value=20.0),
-        connectivity=Missing(missing="not trained"),
+        connectivity=Measured(value=-50.0),
     )
     for tree, metric in (
         (split("connectivity", -10.0, LOW_LEAF, HIGH_LEAF), "connectivity"),

@@ -48,6 +48,14 @@ def test_what_did_not_converge_is_found_where_the_answer_hangs_on_it():
     )  # fmt: skip
 
 
+def test_a_curve_that_was_stopped_says_nothing_about_the_hessian():
+    stopped = origin(reach={"barrier": (3.0, -1.0)})
+    group = replace(row(cka=0.9, barrier=3.0), provenance=stopped)
+    assert outcome(judged(group), "MD301") == (
+        "not_checked", "no measurement of the Hessian says whether it converged"
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("group", "status", "message"),
     [

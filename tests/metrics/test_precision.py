@@ -12,8 +12,8 @@ import torch
 from mdtree.metrics import METRICS
 from mdtree.metrics.budgets import ConnectivityBudget, StandardConnectivity
 from mdtree.metrics.connectivity import connectivity_metric
-from mdtree.metrics.precision import Inquiry, known, mean_of, of_probes, stopped_by
-from mdtree.rows import Missing, Running
+from mdtree.metrics.precision import Inquiry, known, of_probes, stopped_by
+from mdtree.rows import Running
 from tests.support import exact, valleys
 from tests.support.cases import X, Y, group
 
@@ -61,11 +61,6 @@ def test_the_full_tolerance_is_not_asked_about():
     inquiry = Inquiry(enough=None, parts=1)
     assert not inquiry.is_enough_with("a", {"hessian_top": known(1.0)})
     assert not inquiry.asks
-
-
-def test_a_mean_of_what_stays_missing_is_missing():
-    parts = [known(1.0), Running(value=None, reach=(0.0, 4.0))]
-    assert mean_of(parts) == Running(value=None, reach=(0.5, 2.5))
 
 
 @pytest.mark.parametrize(
@@ -197,9 +192,10 @@ def curve(enough):
 def test_a_curve_that_the_line_settles_is_not_trained():
     full, coarse = curve(None), curve(Asked("y"))
     assert [coarse.values[name] for name in LINE] == [full.values[name] for name in LINE]
+    assert coarse.values["barrier"].value == coarse.values["linear_barrier"].value
     for name in CURVE:
-        assert isinstance(coarse.values[name], Missing)
-        assert "not trained to its end" in coarse.values[name].missing
+        assert not coarse.values[name].converged
+        assert coarse.values[name].iterations == 0
         assert coarse.stopped[name] == "verdict"
     assert set(coarse.open) == set(CURVE)
     assert coarse.details["curve"] == coarse.details["line"]
@@ -209,6 +205,14 @@ def test_a_curve_may_be_enough_on_its_way():
     asked = Asked("ny")  # the line, then after 75 steps
     assert curve(asked).stopped == dict.fromkeys(CURVE, "verdict")
     assert len(asked.told) == 2
+
+
+def test_what_a_curve_becomes_lies_within_reach_of_what_it_was():
+    full = curve(None)
+    for answers in ("y", "ny"):
+        for name, running in curve(Asked(answers)).open.items():
+            low, high = sorted(running.reach)
+            assert low <= full.values[name].value <= high
 
 
 def test_a_curve_that_is_never_enough_is_the_full_one():
@@ -222,8 +226,8 @@ def test_a_curve_reaches_from_what_it_is_to_ends_without_errors():
     asked = Asked("y")
     result = curve(asked)
     (told,) = asked.told
-    first, second = result.values["linear_barrier"].value, told["barrier"].reach[1]
-    assert told["barrier"].reach[0] >= first  # with its error to spare
-    assert second <= 0  # minus the error of the worse end
+    for name in CURVE:
+        assert told[name].value == told[name].reach[0] == result.values[name].value
+    assert told["barrier"].reach[1] <= 0  # minus the error of the worse end
     assert told["connectivity_peak"].reach[1] == 0.0
-    assert told["connectivity"].value is None
+    assert told["connectivity"].reach[1] >= told["connectivity"].value

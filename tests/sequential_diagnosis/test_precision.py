@@ -208,3 +208,25 @@ def test_the_verdict_names_what_is_less_precise(zoo):
     assert "as precise as the verdict needs: hessian top, hessian trace (--full-precision" in text
     assert to_plain_data(diagnoser(rows[0]))["coarse"] == list(BOTH)
     assert "coarse" not in to_plain_data(diagnoser(full_rows()[rows[0].group]))
+
+
+def test_a_verdict_stops_the_curve_and_measuring_trains_it_to_its_end(zoo):
+    """No curve comes near the threshold, so that the straight line is enough."""
+    names = ("connectivity", "connectivity_peak", "barrier", "barrier_loss")
+    tree = split("connectivity", 500.0, leaf_of_ten(LOW), leaf_of_ten(HIGH))
+    inquiry = inquiry_of(zoo, tree, names[:1], full=True)
+    found = inquiry.run()
+    coarse = found.rows[0]
+    assert coarse.provenance.stopped == dict.fromkeys(names, "verdict")
+    assert found.diagnoser(coarse).coarse == names
+    assert coarse.quantities["barrier"].iterations == 0
+
+    request = replace(inquiry.request, metrics=("error_rate", "connectivity"))
+    measure(request, out=zoo / "rows.jsonl")
+
+    whole = rows_of(zoo / "rows.jsonl")[coarse.group]
+    assert coarse_metrics(whole) == ()
+    assert whole.quantities["barrier"].iterations > 0
+    for name, reach in coarse.provenance.reach.items():
+        low, high = sorted(reach)
+        assert low <= whole.quantities[name].value <= high

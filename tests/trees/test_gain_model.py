@@ -148,6 +148,19 @@ def test_the_range_of_a_gain_is_that_of_gains_like_it():
     assert model.range_of("enlarge_model", 0.1) is None
 
 
+def test_no_more_is_expected_than_groups_with_such_a_gain_did_gain():
+    ranges = [
+        GainRange(expected=0.1, low=0.05, high=0.2),
+        GainRange(expected=0.5, low=0.1, high=0.3),
+    ]
+    model = gain_model({"add_data": constant(0.1)}, spread={"add_data": ranges})
+    assert model.within("add_data", np.array([0.01, 0.1, 0.11, 0.9])).tolist() == [
+        0.05, 0.1, 0.11, 0.3,
+    ]  # fmt: skip
+    assert float(model.within("add_data", 0.9)) == 0.3
+    assert float(model.within("enlarge_model", 0.9)) == 0.9
+
+
 def test_the_noise_of_a_line_is_read_from_its_feature():
     matrix = np.array([[1.0, np.log(0.25)], [2.0, np.nan]])
     assert noise_of(matrix, ["cka", "log_noise"])[0] == pytest.approx(0.25)
