@@ -22,6 +22,7 @@ __all__ = ["DEEPEST", "NEVER_ABOVE", "BoostedTrees"]
 
 DEEPEST = 8
 NEVER_ABOVE = 30.0  # a threshold above all values of a scale
+_PAIR = 2  # classes
 _BLOCK = 64  # lines at once: their places in the trees stay in the cache of the processor
 
 
@@ -48,8 +49,8 @@ class BoostedTrees:
             raise ValueError("each question of a boosted tree needs a feature and a threshold")
         if self.values.shape != (trees, questions + 1):
             raise ValueError("each leaf of a boosted tree needs a value")
-        needed = len(self.classes) - (len(self.classes) == 2)
-        if len(self.classes) < 2 or len(self.starts) != needed or trees % needed:
+        needed = len(self.classes) - (len(self.classes) == _PAIR)
+        if len(self.classes) < _PAIR or len(self.starts) != needed or trees % needed:
             raise ValueError("each class needs a start, and as many boosted trees as the others")
         if (self.features < 0).any():
             raise ValueError("boosted trees must ask for features")

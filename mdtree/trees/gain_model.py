@@ -23,10 +23,10 @@ Noise is the gain, relative to the test error, that two equal groups could show 
 2 sqrt(2) standard errors.  Two seeds determine it only within a large factor, so its geometric mean
 with the usual noise is used; and it is capped at that of nine in ten groups: if seeds differ more,
 that is no evidence for `none`.  If all gains are below the noise of the group, and that is below
-half of its error, or below 0.4 % of the chance-level error, `none` is the strongest; boosted trees
-need no such rule.  The numbers
-a, b, e and k are fitted to groups of zoos that the regression has not seen, and so are the two
-tables of what to expect:
+half of its error, or below 0.4 % of the chance-level error, `none` is the strongest; with boosted
+trees there is no such rule, for they have learnt when nothing gains.  The numbers a, b, e and k are
+fitted to groups of zoos that the regression has not seen, and so are the two tables of what to
+expect:
 
     spread   for an expected gain, the interval of the gains of four in five such groups
     levels   for a coverage, the least probability of a class in the set of answers, so that the
@@ -153,13 +153,18 @@ class GainModel:
             classes,
             self.scale,
             error_of(matrix, features),
-            None if self.boosted is None else self.boosted.chances(self.regression.scaled(matrix)),
+            boosted=self._boosted_chances(matrix),
         )
         little = little_known(matrix, features)
         probable[little] **= _LITTLE_KNOWN
         probable[little] /= probable[little].sum(axis=1, keepdims=True)
         gains = {name: self.within(name, values[name]) for name in values if name in REMEDIES}
         return probable, gains
+
+    def _boosted_chances(self, matrix: Floats) -> dict[str, Floats] | None:
+        if self.boosted is None:
+            return None
+        return self.boosted.chances(self.regression.scaled(matrix))
 
     def within(self, remedy: str, expected: Floats | float) -> Floats:
         """Return expected gains, but no more or less than such groups did gain."""
@@ -224,11 +229,12 @@ def shares(
     classes: Sequence[str],
     scale: GainScale,
     error: Floats | None = None,
+    *,
     boosted: Mapping[str, Floats] | None = None,
 ) -> Floats:
     """Return class probabilities from the relative gains of remedies and the chances of classes.
 
-    `boosted` are the chances of classes that boosted trees tell.
+    `boosted` holds the chances of classes that boosted trees tell, if there are such trees.
 
     An answer with several remedies (`temperature`: up or down) is as strong as the best of them.
     """

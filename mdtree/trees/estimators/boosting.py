@@ -51,7 +51,7 @@ def boosted(
         random_state=0,
     ).fit(lines, answers, sample_weight=weights)
     # there is no public way to its trees; the comparison below finds what has changed there
-    rounds: list[list[Any]] = fitted._predictors
+    rounds: list[list[Any]] = fitted._predictors  # noqa: SLF001
     trees = [each[number] for number in range(len(rounds[0])) for each in rounds]
     shape = len(trees), 2**_DEPTH - 1
     features, thresholds = np.zeros(shape, dtype=np.intp), np.full(shape, NEVER_ABOVE)
@@ -59,10 +59,11 @@ def boosted(
     for number, tree in enumerate(trees):
         tables = features[number], thresholds[number], missing_low[number], values[number]
         _copy(tree.nodes, 0, 0, tables)
+    starts = np.ravel(fitted._baseline_prediction)  # noqa: SLF001
     known = [classes[number] for number in fitted.classes_]
     stored = BoostedTrees(
         classes=known,
-        starts=np.round(np.ravel(fitted._baseline_prediction), _DIGITS),
+        starts=np.round(starts, _DIGITS),
         features=features,
         thresholds=np.round(np.minimum(thresholds, NEVER_ABOVE), _DIGITS),
         missing_low=missing_low,

@@ -135,7 +135,7 @@ class GainProblem:
         _, answers = self.known.answers
         clear = chosen & np.tile(self.known.clear & ~gone, len(share) // count)
         group = np.flatnonzero(clear) % count
-        if len(np.unique(group)) < _FEWEST_CLEAR or len(np.unique(answers[group])) < 2:
+        if len(np.unique(group)) < _FEWEST_CLEAR or len(np.unique(answers[group])) == 1:
             return None
         weights = problem.weights[group]
         return boosted(problem.lines[clear], answers[group], weights, self.known.classes)

@@ -56,7 +56,7 @@ class Unseen:
         known = self.known
         boosted = None if conditional else self.boosted
         probabilities = shares(
-            self.expected, known.noise, known.classes, scale, known.error, boosted
+            self.expected, known.noise, known.classes, scale, known.error, boosted=boosted
         )
         right = probabilities[np.arange(len(answer)), answer]
         if conditional:
