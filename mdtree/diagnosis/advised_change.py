@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mdtree.diagnosis.recommendation import usual_changes
+from mdtree.diagnosis.remedy_changes import usual_changes
 from mdtree.diagnosis.verdict_record import Verdict
 from mdtree.exceptions import MdtreeError
 from mdtree.failure_modes import AXES, REMEDIES

@@ -133,9 +133,7 @@ class Diagnoser:
         )
         model = self.saved.gain_model
         whole_gains = (
-            gains(leaf, row)
-            if model is None
-            else regression_gains(model, found.gains, leaf, row, likely)
+            gains(leaf, row) if model is None else regression_gains(model, found, leaf, likely)
         )
         expected_gains = bounded(whole_gains, target)
         missing_features = {name for measurement in found.missing for name in measurement.features}

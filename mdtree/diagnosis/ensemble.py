@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from mdtree.trees import Leaf, SavedTree, Split, probabilities
 from mdtree.trees.binning import Floats, Ints, cells_of
+from mdtree.trees.gain_model import Outcomes
 from mdtree.trees.node import KNOWN, Node, weight_of
 from mdtree.trees.posterior import Posterior, posterior
 from mdtree.trees.template import DECIMALS, questions_of
@@ -66,11 +67,11 @@ class TreeEnsemble:
             return probabilities(self.saved, matrix)
         return self._mixed(matrix, votes=False)
 
-    def outcomes(self, matrix: Floats) -> tuple[Floats, dict[str, Floats]]:
-        """Return the probabilities, and the gains that a regression names; none without one."""
+    def outcomes(self, matrix: Floats) -> Outcomes:
+        """Return what is expected of each line; gains only by a regression of gains."""
         model = self.saved.gain_model
         if model is None:
-            return self.probabilities(matrix), {}
+            return Outcomes(probabilities=self.probabilities(matrix), gains={}, doublings={})
         return model.outcomes(matrix, self.saved.features, self.saved.classes)
 
     def votes(self, matrix: Floats) -> Floats | None:

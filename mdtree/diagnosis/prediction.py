@@ -41,6 +41,7 @@ class Prediction:
     outlier: OutOfDistribution | None
     missing: tuple[MissingMeasurement, ...]
     gains: Mapping[str, float]  # remedy -> expected gain, relative to the error; of a regression
+    doublings: Mapping[str, float]  # remedy -> how often its fact is doubled for it; the same
 
 
 def predictions(
@@ -58,12 +59,12 @@ def predictions(
         little = np.zeros(len(part), dtype=bool)
         if saved.gain_model is not None:
             little = little_known(lines, saved.features)
-        shares = ensemble.probabilities(lines).round(_DIGITS)
+        outcomes = ensemble.outcomes(lines)
+        shares = outcomes.probabilities.round(_DIGITS)
         places = [int(place) for place in first_best(shares)]
         votes = ensemble.votes(lines)
         outliers = [_rounded(outlier) for outlier in saved.outliers(lines)]
         missing = missing_measurements(ensemble, part, lines, shares)
-        gains = {} if saved.gain_model is None else saved.gain_model.gains(lines)
         draws = resampled_rows(part, saved, seed=seed)
         stabilities = _stabilities(ensemble, lines, draws, places)
         for number, row in enumerate(part):
@@ -79,11 +80,13 @@ def predictions(
                 stability=stabilities[number],
                 outlier=outliers[number],
                 missing=missing[number],
-                gains={
-                    remedy: round(float(values[number]), _DIGITS)
-                    for remedy, values in gains.items()
-                },
+                gains=_of_row(outcomes.gains, number),
+                doublings=_of_row(outcomes.doublings, number),
             )
+
+
+def _of_row(expected: Mapping[str, Floats], number: int) -> dict[str, float]:
+    return {remedy: round(float(values[number]), _DIGITS) for remedy, values in expected.items()}
 
 
 def _rounded(outlier: OutOfDistribution | None) -> OutOfDistribution | None:

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from mdtree.diagnosis.diagnoser import Diagnoser
 from mdtree.diagnosis.explanation import explaining_tree
-from mdtree.diagnosis.recommendation import change_of, measured_accuracy
+from mdtree.diagnosis.recommendation import measured_accuracy
+from mdtree.diagnosis.remedy_changes import change_of
 from mdtree.diagnosis.target import target_of
 from mdtree.failure_modes import REMEDIES
 from mdtree.rows import Row
@@ -47,19 +48,35 @@ class Agreement:
 
 def agreement_of_lines(diagnoser: Diagnoser, row: Row, lines: Floats) -> Agreement:
     """Compare lines of features with the first of them, which is that of the row."""
-    shares, gains = diagnoser.ensemble.outcomes(lines)
-    places = np.atleast_1d(first_best(shares))
-    modes = np.array(diagnoser.modes(shares))
+    outcomes = diagnoser.ensemble.outcomes(lines)
+    places = np.atleast_1d(first_best(outcomes.probabilities))
+    modes = np.array(diagnoser.modes(outcomes.probabilities))
     likely = diagnoser.saved.classes[int(places[0])]
     mending = [remedy for remedy, mode in REMEDIES.items() if mode == likely]
     ended = _ended(diagnoser.saved, likely, lines)
+    gains = _named(diagnoser.saved, outcomes.gains)
     points = _points(row, ended, gains, mending or list(REMEDIES))
     advice = is_same_gain(float(points[0]), points)
     own = next(leaf for leaf, numbers in ended if 0 in numbers)
-    for leaf, numbers in ended:
-        for remedy in mending:
-            advice[numbers] &= change_of(remedy, leaf, row) == change_of(remedy, own, row)
+    for remedy in mending:
+        steps = outcomes.doublings.get(remedy)
+        for leaf, numbers in ended:
+            advice[numbers] &= _is_same_change(remedy, (leaf, own), row, is_told=steps is not None)
+        if steps is not None:
+            advice &= np.abs(steps - steps[0]) <= 1.0  # a factor of two
     return Agreement(answer=(modes == modes[0]) & (places == places[0]), advice=advice)
+
+
+def _named(saved: SavedTree, gains: Mapping[str, Floats]) -> dict[str, Floats]:
+    """Return gains as they are printed."""
+    model = saved.gain_model
+    return {} if model is None else {name: model.within(name, each) for name, each in gains.items()}
+
+
+def _is_same_change(remedy: str, leaves: tuple[Leaf, Leaf], row: Row, *, is_told: bool) -> bool:
+    """Return whether both leaves lead to the same change; a regression tells how far it goes."""
+    (fact, factor), (other, other_factor) = (change_of(remedy, leaf, row, None) for leaf in leaves)
+    return fact == other and (is_told or factor == other_factor)
 
 
 def _ended(saved: SavedTree, likely: str, lines: Floats) -> _Ended:

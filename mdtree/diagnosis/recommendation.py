@@ -2,37 +2,31 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from mdtree.diagnosis.missing import FACTS, NOT_MEASURED, NOT_POSITIVE, PAIRS, facts_of
+from mdtree.diagnosis.prediction import Prediction
+from mdtree.diagnosis.remedy_changes import change_of, changed
 from mdtree.diagnosis.verdict_record import Gain, MissingMeasurement, NextStep, Target
 from mdtree.exceptions import RowsError
-from mdtree.failure_modes import AXES, REMEDIES, TASKS, GridAxis
+from mdtree.failure_modes import REMEDIES, TASKS
 from mdtree.labelling import accuracy_of, number_of
 from mdtree.rows import Row
 from mdtree.trees import Leaf
 from mdtree.trees.gain_model import GainModel
 
 __all__ = [
-    "change_of",
     "change_step",
     "deciding_step",
     "gains",
     "measured_accuracy",
     "regression_gains",
     "resources",
-    "usual_changes",
 ]
 
 _NONE = "none"
 _NOTHING = 0.05  # points; less is not worth a line
-_FARTHEST = 8.0  # the largest factor by which a fact is changed
-_USUAL = 4.0
-_LARGEST = 1e15  # no fact is larger
-_MIDDLE = {"batch_size": 64.0, "learning_rate": 0.01}  # of the values in use
-_UNUSUAL = 8.0  # times further from the middle: that fact is changed, whatever groups needed
 
 # remedy -> what to do
 _DO = {
@@ -50,24 +44,25 @@ def gains(leaf: Leaf, row: Row) -> tuple[Gain, ...]:
 
 
 def regression_gains(
-    model: GainModel, shares: Mapping[str, float], leaf: Leaf, row: Row, likely: str
+    model: GainModel, found: Prediction, leaf: Leaf, likely: str
 ) -> tuple[Gain, ...]:
     """Return the changes that a regression expects to gain something, the likely answer's first.
 
     It nearly always has the largest gain; if two gains are close, the chances of the answers
-    decide.  The others follow, the best first.  `shares` are relative to the test error of the
-    group: if that is not known, there are none.
+    decide.  The others follow, the best first.  What is expected is relative to the test error of
+    the group: if that is not known, there are none.
     """
+    row = found.row
     accuracy = measured_accuracy(row)
     if accuracy is None:
         return ()
     error = 100 - accuracy
     expected = []
-    for remedy, share in shares.items():
+    for remedy, share in found.gains.items():
         mean, spread = float(model.within(remedy, share)), model.range_of(remedy, share)
-        fact, factor = change_of(remedy, leaf, row)
+        fact, factor = change_of(remedy, leaf, row, found.doublings.get(remedy))
         known = None if fact is None else number_of(row, fact)
-        old, new = _change(known, factor or 1.0, is_integer=fact != "learning_rate")
+        old, new = changed(known, factor or 1.0, is_integer=fact != "learning_rate")
         expected.append(
             Gain(
                 remedy=remedy,
@@ -102,56 +97,6 @@ def measured_accuracy(row: Row) -> float | None:
         return min(max(accuracy_of(row), 0.0), 100.0)
     except RowsError:
         return None
-
-
-def change_of(remedy: str, leaf: Leaf, row: Row) -> tuple[str, float] | tuple[None, None]:
-    """Choose a known fact to change, by as much as groups like this one needed.
-
-    Of batch size and learning rate, one that is far from the values in use comes first.
-    """
-    unusual = _unusual(remedy, row)
-    way = leaf.ways.get(remedy)
-    if unusual is not None and (way is None or way.fact != unusual.fact):
-        return unusual.fact, _FARTHEST if unusual.up == remedy else 1 / _FARTHEST
-    if (
-        way is not None
-        and way.fact is not None
-        and way.factor is not None
-        and number_of(row, way.fact) is not None
-    ):
-        return way.fact, min(max(way.factor, 1 / _FARTHEST), _FARTHEST)
-    return next(iter(_usual_changes(remedy, row)), (None, None))
-
-
-def usual_changes(remedy: str, row: Row) -> list[tuple[str, float, float]]:
-    """Return the known facts that can be changed for a remedy, with old and new values."""
-    found = []
-    for fact, factor in _usual_changes(remedy, row):
-        old, new = _change(number_of(row, fact), factor, is_integer=fact != "learning_rate")
-        if old is not None and new is not None:
-            found.append((fact, old, new))
-    return found
-
-
-def _usual_changes(remedy: str, row: Row) -> Iterator[tuple[str, float]]:
-    for axis in AXES:
-        if remedy in (axis.up, axis.down) and number_of(row, axis.fact) is not None:
-            yield axis.fact, _USUAL if axis.up == remedy else 1 / _USUAL
-
-
-def _unusual(remedy: str, row: Row) -> GridAxis | None:
-    """Return the temperature's knob that is much further from its usual values than the other."""
-    excess: dict[GridAxis, float] = {}  # how far it would have to be turned, as a logarithm
-    for axis in AXES:
-        value = number_of(row, axis.fact)
-        if axis.fact in _MIDDLE and remedy in (axis.up, axis.down) and value and value > 0:
-            factor = math.log(_MIDDLE[axis.fact] / value)
-            excess[axis] = factor if axis.up == remedy else -factor
-    if len(excess) < len(_MIDDLE):
-        return None  # there is nothing to choose
-    second, first = sorted(excess, key=excess.__getitem__)
-    lead = excess[first] - max(excess[second], 0.0)
-    return first if lead >= math.log(_UNUSUAL) else None
 
 
 def change_step(
@@ -262,7 +207,7 @@ def _gain(remedy: str, mean: float, leaf: Leaf, row: Row) -> Gain:
     if way is None or way.fact is None or way.factor is None:
         low, high = (None, None) if way is None else (way.low, way.high)
         return Gain(remedy=remedy, mode=REMEDIES[remedy], mean=mean, low=low, high=high)
-    old, new = _change(number_of(row, way.fact), way.factor, is_integer=way.fact != "learning_rate")
+    old, new = changed(number_of(row, way.fact), way.factor, is_integer=way.fact != "learning_rate")
     return Gain(
         remedy=remedy,
         mode=REMEDIES[remedy],
@@ -274,25 +219,3 @@ def _gain(remedy: str, mean: float, leaf: Leaf, row: Row) -> Gain:
         new=new,
         factor=way.factor,
     )
-
-
-def _change(
-    old: float | None, factor: float, *, is_integer: bool
-) -> tuple[float, float] | tuple[None, None]:
-    """Return the old and the new value of a fact if both are known and differ."""
-    if old is None or not 1 / _LARGEST < old * factor < _LARGEST:
-        return None, None
-    new = _round_to_two_digits(old * factor, is_integer=is_integer)
-    return (old, new) if new != old else (None, None)
-
-
-def _round_to_two_digits(value: float, *, is_integer: bool) -> float:
-    """Round to two digits: a recommendation is not a measurement.
-
-    Counts stay whole, at least 1, and become a power of two if that is nearer.
-    """
-    rounded = round(value, 1 - math.floor(math.log10(value)))
-    if not is_integer:
-        return rounded
-    power = 2.0 ** round(math.log2(value))
-    return max(min(float(round(rounded)), power, key=lambda candidate: abs(candidate - value)), 1.0)

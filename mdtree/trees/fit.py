@@ -41,6 +41,7 @@ from mdtree.trees.ood import ranges_of
 from mdtree.version import __version__
 
 __all__ = [
+    "doublings",
     "features_of",
     "fit_tree",
     "make_estimator",
@@ -106,6 +107,7 @@ def fit_tree(
     if isinstance(estimator, GainRegression):
         extra = {
             "gains": relative_gains(labelled_rows, rooms),
+            "doublings": doublings(rooms),
             "zoos": [row.facts.get("zoo") for row in labelled_rows],
             "classes": TASKS[task].classes,
         }
@@ -156,6 +158,30 @@ def relative_gains(
         remedy: np.clip(np.array([gains.get(remedy, math.nan) for gains in known]) / possible, 0, 1)
         for remedy in REMEDIES
     }
+
+
+def doublings(rooms: Sequence[RoomForImprovement]) -> dict[str, NDArray[np.float64]]:
+    """Return how often each remedy's fact is doubled or halved up to its best gain.
+
+    It is NaN where that gain is unknown or within the noise.
+
+    >>> from mdtree.failure_modes import Move
+    >>> moves = {"add_data": Move("data_amount", 8.0)}
+    >>> room = RoomForImprovement(gains={"add_data": 3.0}, step={}, margin=0.5, moves=moves)
+    >>> doublings([room])["add_data"].tolist()
+    [3.0]
+    """
+    return {
+        remedy: np.array([_doublings(room, remedy) for room in rooms], dtype=float)
+        for remedy in REMEDIES
+    }
+
+
+def _doublings(room: RoomForImprovement, remedy: str) -> float:
+    move = room.moves.get(remedy)
+    if move is None or remedy in room.unknown or room.gains[remedy] <= room.margin:
+        return math.nan
+    return abs(math.log2(move.factor))
 
 
 def _check(task: str, method: str, prior: SavedTree | None, *, facts: bool) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 
 from mdtree.failure_modes import FAILURE_MODES
 from mdtree.trees import Leaf, SavedTree
-from mdtree.trees.gain_model import GainModel, GainScale
+from mdtree.trees.gain_model import GainModel
+from mdtree.trees.gain_shares import GainScale
 from mdtree.trees.kernel_regression import KernelRegression, QuantileScale
 
 SCALE = GainScale(power=2.0, floor=0.1, none=1.5, noise=0.05)

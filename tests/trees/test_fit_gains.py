@@ -97,7 +97,7 @@ def test_a_gain_is_at_most_the_whole_error():
 
 def test_the_ends_of_a_grid_teach_nothing(saved, rows):
     """As zeros they would be a third of all groups, and lower what is expected."""
-    expected = saved.gain_model.gains(saved.matrix(rows))
+    expected = saved.gain_model.regression.values(saved.matrix(rows))
     true = relative_gains(rows, room_for_improvement(rows))
     for remedy in ("enlarge_model", "add_data"):
         known = np.isfinite(true[remedy])
@@ -153,7 +153,7 @@ def test_every_task_is_answered_from_the_same_gains(rows, task):
     matrix = saved.matrix(rows)
     shares = probabilities(saved, matrix)
     assert shares.sum(axis=1) == pytest.approx(np.ones(len(rows)))
-    gains = saved.gain_model.gains(matrix)
+    gains = saved.gain_model.regression.values(matrix)
     if task == "resources":
         place = saved.classes.index("data_small")
         more = gains["add_data"] - gains["enlarge_model"]
@@ -165,7 +165,7 @@ def test_what_was_written_and_read_says_the_same(saved, rows, tmp_path):
     read = read_tree(tmp_path / "tree.json")
     matrix = np.concatenate([saved.matrix(rows), np.full((1, 3), np.nan)])
     assert probabilities(read, matrix) == pytest.approx(probabilities(saved, matrix), abs=1e-12)
-    ours, theirs = (each.gain_model.gains(matrix) for each in (saved, read))
+    ours, theirs = (each.gain_model.regression.values(matrix) for each in (saved, read))
     for remedy in REMEDIES:
         assert theirs[remedy] == pytest.approx(ours[remedy], abs=1e-12)
     assert read.gain_model.scale == saved.gain_model.scale
@@ -190,7 +190,7 @@ def test_the_unit_of_a_feature_changes_no_gain_also_after_reading(rows, tmp_path
         saved = fit_tree(given, task="failure", method="gains", features=("train_loss",))
         write_tree(tmp_path / "tree.json", saved)
         model = read_tree(tmp_path / "tree.json").gain_model
-        told.append(model.gains(saved.matrix(given))["enlarge_model"])
+        told.append(model.regression.values(saved.matrix(given))["enlarge_model"])
     assert told[1] == pytest.approx(told[0], abs=1e-6)
     assert told[0].max() - told[0].min() > 0.1  # they tell the widths apart
 
@@ -226,7 +226,7 @@ def test_rows_from_before_the_new_quantities_ask_for_what_they_have():
     assert asked
     assert not {name for name in asked if name.endswith("_share") and "hessian" not in name}
     true = relative_gains(old, room_for_improvement(old))["enlarge_model"]
-    given = saved.gain_model.gains(saved.matrix(old))["enlarge_model"]
+    given = saved.gain_model.regression.values(saved.matrix(old))["enlarge_model"]
     known = np.isfinite(true)
     assert np.corrcoef(given[known], true[known])[0, 1] > 0.7
 
@@ -260,8 +260,8 @@ def test_the_order_of_the_rows_changes_nothing(rows):
     one, other = (fit_tree(given, task="failure", method="gains") for given in (rows, mixed))
     assert one.gain_model.scale == other.gain_model.scale
     matrix = one.matrix(rows)
-    for remedy, gains in one.gain_model.gains(matrix).items():
-        assert gains == pytest.approx(other.gain_model.gains(matrix)[remedy], abs=1e-9)
+    for remedy, gains in one.gain_model.regression.values(matrix).items():
+        assert gains == pytest.approx(other.gain_model.regression.values(matrix)[remedy], abs=1e-9)
 
 
 def test_labels_of_rows_are_refused_where_gains_are_learnt(rows):

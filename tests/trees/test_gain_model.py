@@ -11,12 +11,11 @@ import pytest
 from mdtree.failure_modes import FAILURE_MODES
 from mdtree.trees.gain_model import (
     GainRange,
-    GainScale,
     answer_set,
     little_known,
     noise_of,
-    shares,
 )
+from mdtree.trees.gain_shares import GainScale, shares
 from tests.support.small_gain_models import SCALE, constant, gain_model, question
 
 GAINS = {

@@ -314,8 +314,8 @@ PACKED = {
 def test_packed_numbers_are_those_of_earlier_files(read):
     plain, short = (read(json.dumps({**WHOLE, "gains": gains})) for gains in (GAINS, PACKED))
     lines = np.array([[0.5, -3.0], [0.0, np.nan]])
-    for remedy, gains in plain.gain_model.gains(lines).items():
-        assert gains == pytest.approx(short.gain_model.gains(lines)[remedy], abs=1e-12)
+    for remedy, gains in plain.gain_model.regression.values(lines).items():
+        assert gains == pytest.approx(short.gain_model.regression.values(lines)[remedy], abs=1e-12)
 
 
 def test_a_file_of_an_earlier_version_trusts_no_chances(read):

@@ -59,15 +59,15 @@ def boosted(
     for number, tree in enumerate(trees):
         tables = features[number], thresholds[number], missing_low[number], values[number]
         _copy(tree.nodes, 0, 0, tables)
-    starts = np.ravel(fitted._baseline_prediction)  # noqa: SLF001
+    starts: Floats = np.ravel(fitted._baseline_prediction)  # noqa: SLF001
     known = [classes[number] for number in fitted.classes_]
     stored = BoostedTrees(
         classes=known,
-        starts=np.round(starts, _DIGITS),
+        starts=starts.round(_DIGITS),
         features=features,
-        thresholds=np.round(np.minimum(thresholds, NEVER_ABOVE), _DIGITS),
+        thresholds=thresholds.clip(max=NEVER_ABOVE).round(_DIGITS),
         missing_low=missing_low,
-        values=np.round(values, _DIGITS),
+        values=values.round(_DIGITS),
     )
     given = np.column_stack([stored.chances(lines)[name] for name in known])
     _check(given, fitted.predict_proba(lines))

@@ -10,15 +10,13 @@ from operator import add
 import numpy as np
 from numpy.typing import NDArray
 
-from mdtree.rows import QUANTITIES
 from mdtree.trees.binning import Floats
 from mdtree.trees.boosted_trees import BoostedTrees
 from mdtree.trees.estimators.boosting import boosted
+from mdtree.trees.estimators.copies import copies
 from mdtree.trees.estimators.kernel_fit import KernelProblem, KernelSums
 from mdtree.trees.estimators.known_gains import KnownGains
 from mdtree.trees.estimators.unseen import Calibration, Unseen
-from mdtree.trees.feature_sets import LOGGED, known_from_files
-from mdtree.trees.features import FEATURES
 from mdtree.trees.gain_model import GainModel
 from mdtree.trees.kernel_regression import KernelRegression, QuantileScale, rounded, scaled
 
@@ -28,20 +26,6 @@ _FARTHEST = 1e30  # larger values of a feature count as unknown
 _QUANTILES = 33  # of each feature
 _CENTRE_STEPS = 20  # for each unit of a scale; distances hardly change, and files are smaller
 _QUANTILE_DIGITS = 9
-# facts that only a recipe knows
-_RECIPE = ("learning_rate", "batch_size", "steps", "optimizer", "schedule")
-_OF_PAIRS = (  # quantities that need two checkpoints
-    "ensemble_gain",
-    "train_ensemble_gain",
-    "disagreement",
-    "train_disagreement",
-)
-# a tree learns to do without them: rows of earlier versions have them only with the predictions
-_CHANCE = ("chance_error", "chance_loss")
-_MOST_LEFT_OUT = 0.6  # of the metrics and facts of a group
-_COPY = 0.25  # weight of a copy relative to the whole
-_LOGGED_COPY = 0.06
-_NOT_LOGGED = 0.25  # share of the facts and logged numbers that a copy like this lacks
 _FEWEST_CLEAR = 500  # groups with a clear answer, for boosted trees
 _ZOOS = 3  # that can be left out one by one
 _FOLDS = 4  # in which zoos are left out
@@ -203,15 +187,14 @@ class GainProblem:
         weights, random = _weights(self.zoos), np.random.default_rng(self.settings.seed + 1)
         lines = scaled(self._scales, self.matrix)
         names = [self.names[column] for column in self._scales]
-        copies = [(_COPY, copy) for copy in _copies(lines, names, random)]
-        copies += [(_LOGGED_COPY, copy) for copy in _logged_copies(lines, names, random)]
-        versions = [lines, *(copy for _, copy in copies)]
-        targets = {**self.known.gains, **self.known.chances(), **self.known.comparisons()}
+        with_less = list(copies(lines, names, random))
+        versions = [lines, *(copy for _, copy in with_less)]
+        targets = self.known.targets()
         return KernelProblem(
             scales=self._scales,
             lines=np.concatenate(versions),
             targets={name: np.tile(values, len(versions)) for name, values in targets.items()},
-            weights=np.concatenate([weights, *(share * weights for share, _ in copies)]),
+            weights=np.concatenate([weights, *(share * weights for share, _ in with_less)]),
             centres=(np.nan_to_num(lines[self._centres]) * _CENTRE_STEPS).round() / _CENTRE_STEPS,
             width=self.settings.width,
             ridge=self.settings.ridge,
@@ -230,61 +213,6 @@ def _scale(values: Floats) -> QuantileScale | None:
         return None
     quantiles = np.quantile(known, (np.arange(_QUANTILES) + 0.5) / _QUANTILES)
     return QuantileScale(quantiles=np.maximum.accumulate(rounded(quantiles, _QUANTILE_DIGITS)))
-
-
-def _copies(lines: Floats, names: Sequence[str], random: np.random.Generator) -> Iterator[Floats]:
-    """Yield copies of the groups: without facts of the recipe, without some metrics and facts."""
-    sources = _sources(names)
-    recipe = [columns for source, columns in sources.items() if source in _RECIPE]
-    if recipe:
-        without = lines.copy()
-        without[:, np.concatenate(recipe)] = np.nan
-        yield without
-    if len(sources) > 1:
-        some = lines.copy()
-        share = _MOST_LEFT_OUT * random.random(len(some))  # another for each line
-        for columns in sources.values():
-            left_out = random.random(len(some)) < share
-            some[np.ix_(left_out, np.array(columns))] = np.nan
-        yield some
-
-
-def _logged_copies(
-    lines: Floats, names: Sequence[str], random: np.random.Generator
-) -> Iterator[Floats]:
-    """Yield a copy of the groups as files alone tell of them: weights, settings and a log."""
-    known = np.array([known_from_files(name) for name in names], dtype=bool)
-    if known.all() or not known.any():
-        return
-    logged = lines.copy()
-    logged[:, ~known] = np.nan
-    parts: dict[str, list[int]] = {}
-    for column, name in enumerate(names):
-        for need in FEATURES[name].needs if name in FEATURES else ():
-            parts.setdefault(need if need in LOGGED else _source(need), []).append(column)
-    for columns in parts.values():
-        missing = random.random(len(logged)) < _NOT_LOGGED
-        logged[np.ix_(missing, np.array(columns))] = np.nan
-    yield logged
-
-
-def _sources(names: Sequence[str]) -> dict[str, list[int]]:
-    """Return the columns that need each metric and each fact."""
-    sources: dict[str, list[int]] = {}
-    for column, name in enumerate(names):
-        needs = FEATURES[name].needs if name in FEATURES else ("?",)
-        for source in {_source(need) for need in needs}:
-            sources.setdefault(source, []).append(column)
-    sources.pop("error_rate", None)  # it is always measured, and first
-    return sources
-
-
-def _source(need: str) -> str:
-    if need in _OF_PAIRS:
-        return "pairs"
-    if need in _CHANCE:
-        return "predictions"
-    return QUANTITIES[need].metric if need in QUANTITIES else need
 
 
 def _weights(groups: NDArray[np.intp]) -> Floats:

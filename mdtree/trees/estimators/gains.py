@@ -34,7 +34,7 @@ class GainRegression(TreeEstimator):
         self,
         *,
         features: Sequence[str] | None = None,
-        centres: int = 1400,
+        centres: int = 1000,
         width: float = 0.5,
         ridge: float = 1.0,
         max_depth: int = 4,
@@ -53,6 +53,7 @@ class GainRegression(TreeEstimator):
         y: ArrayLike,
         *,
         gains: Mapping[str, Floats],
+        doublings: Mapping[str, Floats] | None = None,
         zoos: Sequence[object] | None = None,
         classes: Sequence[str] | None = None,
     ) -> Self:
@@ -62,13 +63,21 @@ class GainRegression(TreeEstimator):
             X: The features, one line for each group.
             y: The answers.
             gains: Remedy -> relative gain of each line, NaN if it is unknown.
+            doublings: Remedy -> how often its fact was doubled or halved for that gain, NaN if
+                that is unknown.
             zoos: The zoo of each line; None: all lines are of one zoo.
             classes: The possible answers; None: those in `y`.
 
         """
         matrix, labels = self.checked(X, y)
         self.classes_ = np.array(sorted(set(classes if classes is not None else labels)))
-        problem = self.problem(matrix, gains=gains, zoos=zoos, classes=self.classes_.tolist())
+        problem = self.problem(
+            matrix,
+            gains=gains,
+            doublings=doublings,
+            zoos=zoos,
+            classes=self.classes_.tolist(),
+        )
         self.model_ = problem.model()
         explaining = CartTree(features=self.features, max_depth=self.max_depth, seed=self.seed)
         self.tree_ = explaining.fit(problem.matrix, self.predict(matrix)).tree_
@@ -79,15 +88,12 @@ class GainRegression(TreeEstimator):
         matrix: Floats,
         *,
         gains: Mapping[str, Floats],
+        doublings: Mapping[str, Floats] | None = None,
         zoos: Sequence[object] | None,
         classes: Sequence[str],
     ) -> GainProblem:
         """Return the regression problem, which can also be solved without some of the zoos."""
-        known = {
-            remedy: values
-            for remedy, values in gains.items()
-            if np.isfinite(values).sum() >= _FEWEST
-        }
+        known = _learnable(gains)
         if not known:
             raise ValueError(f"gains need {_FEWEST} groups with a neighbour on the grid")
         names = [None] * len(matrix) if zoos is None else list(zoos)
@@ -100,6 +106,7 @@ class GainRegression(TreeEstimator):
                 noise=noise_of(matrix, columns),
                 classes=classes,
                 error=error_of(matrix, columns),
+                doublings=_learnable(doublings or {}),
             ),
             zoos=np.unique([repr(name) for name in names], return_inverse=True)[1],
             settings=KernelSettings(
@@ -125,3 +132,10 @@ class GainRegression(TreeEstimator):
         asked = matrix.copy()
         asked[:, column] = 0.0
         return asked
+
+
+def _learnable(targets: Mapping[str, Floats]) -> dict[str, Floats]:
+    """Return those of remedies that enough groups tell."""
+    return {
+        remedy: values for remedy, values in targets.items() if np.isfinite(values).sum() >= _FEWEST
+    }

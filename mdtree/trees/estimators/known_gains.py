@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mdtree.failure_modes import COMPARISONS, TASKS, remedies
 from mdtree.trees.binning import Floats
+from mdtree.trees.gain_model import STEP_DOUBLINGS, STEPS
 
 __all__ = ["KnownGains"]
 
@@ -29,12 +30,22 @@ class KnownGains:
     noise: Floats
     classes: Sequence[str]
     error: Floats | None = None  # of the test, in units of that of chance
+    # remedy -> how often its fact was doubled or halved for its gain, NaN where that is unknown
+    doublings: Mapping[str, Floats] = field(default_factory=dict)
+
+    def targets(self) -> dict[str, Floats]:
+        """Return all that a regression learns: one number from 0 to 1 a line, NaN if unknown."""
+        steps = {
+            STEPS[remedy]: values / STEP_DOUBLINGS for remedy, values in self.doublings.items()
+        }
+        return {**self.gains, **self.chances(), **self.comparisons(), **steps}
 
     def of(self, lines: NDArray[np.bool_]) -> KnownGains:
         """Return the gains of some of the lines."""
         gains = {remedy: values[lines] for remedy, values in self.gains.items()}
         error = None if self.error is None else self.error[lines]
-        return KnownGains(gains=gains, noise=self.noise[lines], classes=self.classes, error=error)
+        doublings = {remedy: values[lines] for remedy, values in self.doublings.items()}
+        return replace(self, gains=gains, noise=self.noise[lines], error=error, doublings=doublings)
 
     def chances(self) -> dict[str, Floats]:
         """Return for each class whether it is the answer: 1 or 0, NaN if none is clear."""

@@ -11,7 +11,8 @@ import numpy as np
 from mdtree.trees.binning import Floats
 from mdtree.trees.boosted_trees import BoostedTrees
 from mdtree.trees.estimators.known_gains import KnownGains
-from mdtree.trees.gain_model import COVERAGES, GainRange, GainScale, shares
+from mdtree.trees.gain_model import COVERAGES, GainRange
+from mdtree.trees.gain_shares import GainScale, shares
 
 __all__ = ["Calibration", "Unseen"]
 

@@ -58,9 +58,9 @@ def test_what_lies_beyond_the_end_of_a_grid_teaches_nothing():
     matrix, answers, gains, zoos = collection()
     rng = np.random.default_rng(1)
     unknown = rng.random(len(matrix)) < 0.5
-    whole = fitted(matrix, answers, gains, zoos).model_.gains(matrix)["add_data"]
+    whole = fitted(matrix, answers, gains, zoos).model_.regression.values(matrix)["add_data"]
     holes = {**gains, "add_data": np.where(unknown, np.nan, gains["add_data"])}
-    part = fitted(matrix, answers, holes, zoos).model_.gains(matrix)["add_data"]
+    part = fitted(matrix, answers, holes, zoos).model_.regression.values(matrix)["add_data"]
     assert part.mean() == pytest.approx(whole.mean(), rel=0.05)
 
 
@@ -70,7 +70,7 @@ def test_a_large_zoo_weighs_no_more_than_a_small_one():
     zoos = np.repeat([0, 1], [90, 30])
     gains = {"add_data": np.where(zoos == 0, 0.8, 0.2)}
     learnt = fitted(matrix, np.repeat("data_small", 120), gains, zoos)
-    assert learnt.model_.gains(matrix)["add_data"][0] == pytest.approx(0.5, abs=1e-3)
+    assert learnt.model_.regression.values(matrix)["add_data"][0] == pytest.approx(0.5, abs=1e-3)
 
 
 def test_the_sets_of_answers_hold_the_right_one_about_as_often_as_they_say():
@@ -138,7 +138,7 @@ def test_a_remedy_that_one_zoo_alone_knows_is_learnt_all_the_same():
     alone = {**gains, "add_data": np.where(zoos == 2, gains["add_data"], np.nan)}
     model = fitted(matrix, answers, alone, zoos).model_
     assert model.spread["add_data"] == ()  # no regression that had not seen this zoo could tell
-    expected = model.gains(matrix)["add_data"]
+    expected = model.regression.values(matrix)["add_data"]
     assert np.corrcoef(expected, gains["add_data"])[0, 1] > 0.9
 
 
@@ -207,7 +207,7 @@ def test_the_ranges_hold_four_of_five_gains_of_zoos_that_were_not_seen():
     model = fitted(matrix, answers, {**gains, "add_data": noisy}, zoos).model_
     others, _, true, _ = collection(zoos=4, seed=7)
     seen = np.clip(true["add_data"] + rng.normal(0, 0.1, len(others)), 0, 1)
-    ranges = [model.range_of("add_data", each) for each in model.gains(others)["add_data"]]
+    ranges = [model.range_of("add_data", each) for each in model.regression.values(others)["add_data"]]
     inside = [part.low <= gain <= part.high for part, gain in zip(ranges, seen, strict=True)]
     assert np.mean(inside) == pytest.approx(0.8, abs=0.08)
     ends = [part.expected for part in model.spread["add_data"]]
@@ -269,7 +269,7 @@ def test_the_order_of_the_groups_changes_little():
     mixed = {remedy: each[order] for remedy, each in gains.items()}
     first = fitted(matrix, answers, gains, zoos)
     other = fitted(matrix[order], answers[order], mixed, zoos[order])
-    told, again = (each.model_.gains(matrix) for each in (first, other))
+    told, again = (each.model_.regression.values(matrix) for each in (first, other))
     for remedy in gains:
         assert again[remedy] == pytest.approx(told[remedy], abs=1e-4)
     assert other.predict_proba(matrix) == pytest.approx(first.predict_proba(matrix), abs=0.06)
@@ -280,7 +280,7 @@ def test_of_many_groups_so_many_are_centres_and_they_answer_nearly_as_well():
     few, all_of_them = (fitted(matrix, answers, gains, zoos, centres=n) for n in (40, 600))
     assert few.model_.regression.centres.shape == (40, 2)
     assert all_of_them.model_.regression.centres.shape == (len(matrix), 2)
-    told, true = (each.model_.gains(matrix)["add_data"] for each in (few, all_of_them))
+    told, true = (each.model_.regression.values(matrix)["add_data"] for each in (few, all_of_them))
     assert told == pytest.approx(true, abs=0.05)
 
 
@@ -300,7 +300,7 @@ def test_groups_that_nothing_tells_apart_are_expected_to_gain_what_they_gain_in_
     matrix, answers, gains, zoos = collection()
     learnt = fitted(np.full_like(matrix, 0.5), answers, gains, zoos)
     assert learnt.model_.regression.columns == ()
-    expected = learnt.model_.gains(matrix)
+    expected = learnt.model_.regression.values(matrix)
     for remedy, each in gains.items():
         assert expected[remedy] == pytest.approx(np.full(len(matrix), each.mean()), rel=1e-6)
 
@@ -334,9 +334,9 @@ def test_a_number_beyond_all_measure_is_as_unknown_in_training(value):
     assert np.abs(scale.quantiles).max() <= 0.8
     others, end = collection(seed=9)[0], 0.8 if value > 0 else 0.0
     others[:, 0] = value
-    far = learnt.model_.gains(others)["enlarge_model"]
+    far = learnt.model_.regression.values(others)["enlarge_model"]
     others[:, 0] = end
-    last = learnt.model_.gains(others)["enlarge_model"]
+    last = learnt.model_.regression.values(others)["enlarge_model"]
     assert far == pytest.approx(last)
 
 
@@ -366,7 +366,7 @@ def test_what_tells_is_found_and_the_other_part_may_be_missing(telling):
     without = others.copy()
     without[:, WHERE[silent]] = np.nan
     for given in (others, without):
-        told = learnt.model_.gains(given)["enlarge_model"]
+        told = learnt.model_.regression.values(given)["enlarge_model"]
         assert np.corrcoef(told, true["enlarge_model"])[0, 1] > 0.9
         assert (learnt.predict(given) == right).mean() > 0.85
 
@@ -378,7 +378,7 @@ def test_without_what_tells_nothing_but_the_mean_is_left(telling):
     learnt = fitted(matrix, answers, gains, zoos, features=features)
     blind = twofold(telling, seed=1)[1]
     blind[:, WHERE[telling]] = np.nan
-    told = learnt.model_.gains(blind)["enlarge_model"]
+    told = learnt.model_.regression.values(blind)["enlarge_model"]
     assert told.mean() == pytest.approx(gains["enlarge_model"].mean(), abs=0.08)
     assert told.std() < gains["enlarge_model"].std() / 2
 
@@ -386,7 +386,7 @@ def test_without_what_tells_nothing_but_the_mean_is_left(telling):
 def test_a_group_of_which_nothing_is_known_is_expected_to_gain_the_mean():
     matrix, answers, gains, zoos = collection()
     learnt = fitted(matrix, answers, gains, zoos)
-    told = learnt.model_.gains(np.full((1, 3), np.nan))["add_data"]
+    told = learnt.model_.regression.values(np.full((1, 3), np.nan))["add_data"]
     assert told == pytest.approx([gains["add_data"].mean()], rel=1e-6)
 
 

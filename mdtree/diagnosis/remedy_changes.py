@@ -1,0 +1,108 @@
+"""What a remedy changes: which known fact, from what to what.
+
+How far the change goes is learnt from the training groups: by how much the fact had to change there
+for the gain that is expected.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from mdtree.failure_modes import AXES, GridAxis
+from mdtree.labelling import number_of
+from mdtree.rows import Row
+from mdtree.trees import Leaf
+
+__all__ = ["change_of", "changed", "usual_changes"]
+
+_FARTHEST = 8.0  # the largest factor by which a fact is changed, where a leaf tells it
+_USUAL = 4.0
+_LARGEST = 1e15  # no fact is larger
+_MIDDLE = {"batch_size": 64.0, "learning_rate": 0.01}  # of the values in use
+_UNUSUAL = 8.0  # times further from the middle: that fact is changed, whatever groups needed
+
+
+def change_of(
+    remedy: str, leaf: Leaf, row: Row, doublings: float | None
+) -> tuple[str, float] | tuple[None, None]:
+    """Choose a known fact to change, by as much as groups like this one needed.
+
+    Of batch size and learning rate, one that is far from the values in use comes first.  A
+    regression tells how often the fact is to be doubled (or halved), in whole steps; without one, a
+    leaf of a tree tells it.
+    """
+    told = _told_by_leaf(remedy, leaf, row)
+    if told[0] is None or doublings is None:
+        return told
+    fact, factor = told
+    steps = max(round(doublings), 1)
+    return fact, 2.0**steps if factor > 1 else 2.0**-steps
+
+
+def _told_by_leaf(remedy: str, leaf: Leaf, row: Row) -> tuple[str, float] | tuple[None, None]:
+    unusual = _unusual(remedy, row)
+    way = leaf.ways.get(remedy)
+    if unusual is not None and (way is None or way.fact != unusual.fact):
+        return unusual.fact, _FARTHEST if unusual.up == remedy else 1 / _FARTHEST
+    if (
+        way is not None
+        and way.fact is not None
+        and way.factor is not None
+        and number_of(row, way.fact) is not None
+    ):
+        return way.fact, min(max(way.factor, 1 / _FARTHEST), _FARTHEST)
+    return next(iter(_usual_changes(remedy, row)), (None, None))
+
+
+def usual_changes(remedy: str, row: Row) -> list[tuple[str, float, float]]:
+    """Return the known facts that can be changed for a remedy, with old and new values."""
+    found = []
+    for fact, factor in _usual_changes(remedy, row):
+        old, new = changed(number_of(row, fact), factor, is_integer=fact != "learning_rate")
+        if old is not None and new is not None:
+            found.append((fact, old, new))
+    return found
+
+
+def _usual_changes(remedy: str, row: Row) -> Iterator[tuple[str, float]]:
+    for axis in AXES:
+        if remedy in (axis.up, axis.down) and number_of(row, axis.fact) is not None:
+            yield axis.fact, _USUAL if axis.up == remedy else 1 / _USUAL
+
+
+def _unusual(remedy: str, row: Row) -> GridAxis | None:
+    """Return the temperature's knob that is much further from its usual values than the other."""
+    excess: dict[GridAxis, float] = {}  # how far it would have to be turned, as a logarithm
+    for axis in AXES:
+        value = number_of(row, axis.fact)
+        if axis.fact in _MIDDLE and remedy in (axis.up, axis.down) and value and value > 0:
+            factor = math.log(_MIDDLE[axis.fact] / value)
+            excess[axis] = factor if axis.up == remedy else -factor
+    if len(excess) < len(_MIDDLE):
+        return None  # there is nothing to choose
+    second, first = sorted(excess, key=excess.__getitem__)
+    lead = excess[first] - max(excess[second], 0.0)
+    return first if lead >= math.log(_UNUSUAL) else None
+
+
+def changed(
+    old: float | None, factor: float, *, is_integer: bool
+) -> tuple[float, float] | tuple[None, None]:
+    """Return the old and the new value of a fact if both are known and differ."""
+    if old is None or not 1 / _LARGEST < old * factor < _LARGEST:
+        return None, None
+    new = _round_to_two_digits(old * factor, is_integer=is_integer)
+    return (old, new) if new != old else (None, None)
+
+
+def _round_to_two_digits(value: float, *, is_integer: bool) -> float:
+    """Round to two digits: a recommendation is not a measurement.
+
+    Counts stay whole, at least 1, and become a power of two if that is nearer.
+    """
+    rounded = round(value, 1 - math.floor(math.log10(value)))
+    if not is_integer:
+        return rounded
+    power = 2.0 ** round(math.log2(value))
+    return max(min(float(round(rounded)), power, key=lambda candidate: abs(candidate - value)), 1.0)
