@@ -53,7 +53,7 @@ class GainProblem:
 
     def prepared(self) -> GainProblem:
         """Compute what all solutions share."""
-        _ = self._total
+        _ = self._total, self._boosted_chances
         return self
 
     def model(
