@@ -16,7 +16,7 @@ from mdtree.trees.binning import BinnedCounts, Floats
 from mdtree.trees.bounds import STRICT
 from mdtree.trees.feature_matrix import feature_matrix
 from mdtree.trees.features import FEATURES
-from mdtree.trees.gain_model import GainModel
+from mdtree.trees.gain_model import STEPS, GainModel
 from mdtree.trees.node import Leaf, Node, leaves
 from mdtree.trees.ood import OutOfDistribution, TrainingDistribution
 from mdtree.trees.template import template_features
@@ -145,7 +145,7 @@ def _check_asked(saved: SavedTree) -> None:
 
 def _check_gain_model(model: GainModel, saved: SavedTree) -> None:
     compared = {task for task in COMPARISONS if set(TASKS[task].classes) <= set(saved.classes)}
-    targets = model.regression.weights.keys() - compared - set(saved.classes)
+    targets = model.regression.weights.keys() - compared - set(saved.classes) - set(STEPS.values())
     for name in (*sorted(targets), *model.spread):
         if name not in REMEDIES:
             raise ValueError(f"it holds the gain of {name!r}, which is not a remedy")

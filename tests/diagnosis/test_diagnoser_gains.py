@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from types import SimpleNamespace
 
 import jsonschema
 import numpy as np
@@ -175,11 +176,16 @@ WAY = RemedyGain(low=0.0, high=1.0, fact="learning_rate", factor=3.0)
 HOTTER = {"raise_temperature": constant(0.5)}
 
 
-def change(leaf_ways, expected, **facts):
+def change(leaf_ways, expected, doublings=None, **facts):
     leaf = Leaf(answer="none", counts={}, ways=leaf_ways)
     model = gain_model(expected)
-    shares = {remedy: float(values[0]) for remedy, values in model.gains(np.zeros((1, 1))).items()}
-    (gain,) = regression_gains(model, shares, leaf, row(**facts), "none")
+    values = model.regression.values(np.zeros((1, 1)))
+    found = SimpleNamespace(
+        row=row(**facts),
+        gains={remedy: float(each[0]) for remedy, each in values.items()},
+        doublings={} if doublings is None else {"raise_temperature": doublings},
+    )
+    (gain,) = regression_gains(model, found, leaf, "none")
     return gain.fact, gain.old, gain.new, gain.factor
 
 
@@ -231,6 +237,23 @@ def test_no_fact_is_changed_by_more_than_eight(factor, new):
     way = RemedyGain(low=0.0, high=1.0, fact="batch_size", factor=factor)
     cooler = {"lower_temperature": constant(0.5)}
     assert change({"lower_temperature": way}, cooler, batch_size=1024)[2] == new
+
+
+@pytest.mark.parametrize(
+    ("doublings", "new", "factor"),
+    [(5.4, 3.2e-4, 32.0), (5.6, 6.4e-4, 64.0), (0.2, 2e-5, 2.0), (9.9, 0.01, 1024.0)],
+)
+def test_a_regression_tells_how_far_the_change_goes(doublings, new, factor):
+    """In whole doublings, at least one, whatever a leaf says."""
+    ways = {"raise_temperature": WAY}
+    given = change(ways, HOTTER, doublings, learning_rate=1e-5, batch_size=64)
+    assert given == pytest.approx(("learning_rate", 1e-5, new, factor))
+
+
+def test_halvings_are_told_as_doublings():
+    given = change({}, HOTTER, 3.0, batch_size=4096, learning_rate=0.01)
+    assert given == pytest.approx(("batch_size", 4096, 512, 0.125))
+    assert change({}, HOTTER, 9.0, batch_size=4)[2] == 1
 
 
 def test_the_advice_tells_the_change():

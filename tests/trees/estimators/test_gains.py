@@ -207,7 +207,9 @@ def test_the_ranges_hold_four_of_five_gains_of_zoos_that_were_not_seen():
     model = fitted(matrix, answers, {**gains, "add_data": noisy}, zoos).model_
     others, _, true, _ = collection(zoos=4, seed=7)
     seen = np.clip(true["add_data"] + rng.normal(0, 0.1, len(others)), 0, 1)
-    ranges = [model.range_of("add_data", each) for each in model.regression.values(others)["add_data"]]
+    ranges = [
+        model.range_of("add_data", each) for each in model.regression.values(others)["add_data"]
+    ]
     inside = [part.low <= gain <= part.high for part, gain in zip(ranges, seen, strict=True)]
     assert np.mean(inside) == pytest.approx(0.8, abs=0.08)
     ends = [part.expected for part in model.spread["add_data"]]
@@ -402,9 +404,59 @@ def test_zoos_that_are_left_out_teach_nothing():
             matrix, gains=given, zoos=zoos.tolist(), classes=sorted(set(answers))
         )
         told.append(problem.model(out))
-    for remedy, expected in told[0].gains(matrix).items():
-        assert expected == pytest.approx(told[1].gains(matrix)[remedy], abs=1e-5)
+    for remedy, expected in told[0].regression.values(matrix).items():
+        assert expected == pytest.approx(told[1].regression.values(matrix)[remedy], abs=1e-5)
     assert told[0].scale.trust == pytest.approx(told[1].scale.trust, rel=1e-2)
+
+
+def test_few_groups_have_no_boosted_trees():
+    matrix, answers, gains, zoos = collection()
+    assert fitted(matrix, answers, gains, zoos).model_.boosted is None
+
+
+@pytest.fixture(scope="module")
+def large():
+    """What was learnt from enough clear groups for boosted trees, and a zoo that was left out."""
+    matrix, answers, gains, zoos = collection(zoos=8, lines=150)
+    seen = zoos != 3
+    learnt = fitted(
+        matrix[seen],
+        answers[seen],
+        {remedy: each[seen] for remedy, each in gains.items()},
+        zoos[seen],
+        centres=100,
+    )
+    return learnt, matrix[~seen], answers[~seen]
+
+
+def test_many_groups_have_boosted_trees_which_answer_as_well(large):
+    learnt, unseen, answers = large
+    model = learnt.model_
+    chances = model.boosted.chances(model.regression.scaled(unseen))
+    assert set(chances) <= set(CLASSES)
+    alone = np.array(list(chances))[np.argmax(list(chances.values()), axis=0)]
+    assert (alone == answers).mean() > 0.8
+    assert (learnt.predict(unseen) == answers).mean() > 0.85
+
+
+def test_how_far_a_change_goes_is_learnt():
+    """Groups that underfit more need a step twice as large; where it is unknown, none is learnt."""
+    matrix, answers, gains, zoos = collection()
+    steps = np.where(matrix[:, 0] > 0.4, 4.0, 2.0)
+    steps[::5] = np.nan
+    model = GainRegression(features=FEATURES, **WIDE)
+    model.fit(
+        matrix,
+        answers,
+        gains=gains,
+        doublings={"enlarge_model": steps, "add_data": np.full(len(matrix), np.nan)},
+        zoos=list(zoos),
+        classes=CLASSES,
+    )
+    asked = np.array([[0.1, 0.4, np.log(0.1)], [0.7, 0.4, np.log(0.1)]])
+    told = model.model_.outcomes(asked, FEATURES, CLASSES).doublings
+    assert set(told) == {"enlarge_model"}
+    assert told["enlarge_model"] == pytest.approx([2.0, 4.0], abs=0.5)
 
 
 def test_the_chances_are_those_of_clear_labels():
@@ -457,6 +509,6 @@ def test_a_calibration_of_other_zoos_leaves_the_gains_alone():
     )
     alone = problem.model(zoos == 2)
     together = problem.model(zoos == 2, problem.calibration((zoos == 2) | (zoos == 3)))
-    for remedy, expected in alone.gains(matrix).items():
-        assert expected == pytest.approx(together.gains(matrix)[remedy], abs=1e-6)
+    for remedy, expected in alone.regression.values(matrix).items():
+        assert expected == pytest.approx(together.regression.values(matrix)[remedy], abs=1e-6)
     assert together.levels != alone.levels
