@@ -79,9 +79,7 @@ def gain_model(part: PlainGainModel, features: Sequence[str]) -> GainModel:
 def _boosted_trees(part: _PlainBoostedTrees, scales: int) -> BoostedTrees:
     for name in part.classes:
         if name not in _CLASSES or part.classes.count(name) > 1:
-            raise ValueError(
-                f"its boosted trees tell the chance of {name!r:.60}, which is no class"
-            )
+            raise ValueError(f"its boosted trees answer {name!r:.60}, which is no class, or twice")
     shape = part.trees, 2**part.depth - 1
     features = unpacked(part.features, shape)
     if not (np.isin(features, np.arange(scales))).all():

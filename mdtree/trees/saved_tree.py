@@ -119,6 +119,9 @@ def check_words(saved: SavedTree) -> None:
     _check_asked(saved)
     if saved.gain_model is not None:
         _check_gain_model(saved.gain_model, saved)
+        for name in saved.gain_model.boosted_classes:
+            if name not in saved.classes:
+                raise ValueError(f"boosted trees answer {name!r}, which is not among its classes")
     for leaf in leaves(saved.tree):
         _check_leaf(leaf, saved.classes)
     for name, (low, high) in saved.ranges.items():

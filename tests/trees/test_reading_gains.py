@@ -351,3 +351,72 @@ def test_a_file_of_an_earlier_version_trusts_no_chances(read):
 )
 def test_packed_numbers_that_do_not_fit_are_refused(refusal, change, words):
     assert re.search(words, refusal(json.dumps({**WHOLE, "gains": {**PACKED, **change}})))
+
+
+BOOSTED = {
+    "classes": ["data_small", "model_small"],
+    "starts": [0.5],
+    "trees": 2,
+    "depth": 1,
+    "features": packed(np.array([[0.0], [1.0]])),
+    "thresholds": packed(np.array([[0.25], [-0.5]])),
+    "missing_low": packed(np.array([[1.0], [0.0]])),
+    "values": packed(np.array([[1.0, 2.0], [-3.0, 3.0]])),
+}
+
+
+def test_boosted_trees_are_read_and_answer_with_the_regression(read):
+    """The scale of `log_noise` has the number 0, that of `cka` has the number 1."""
+    model = read(json.dumps({**WHOLE, "gains": {**GAINS, "boosted": BOOSTED}})).gain_model
+    lines = np.array([[0.1, -4.0], [0.5, -2.0], [np.nan, np.nan]])  # cka, log_noise
+    given = model.boosted.chances(model.regression.scaled(lines))["model_small"]
+    scores = [0.5 + 1.0 - 3.0, 0.5 + 2.0 + 3.0, 0.5 + 1.0 + 3.0]
+    assert given == pytest.approx([1 / (1 + math.exp(-score)) for score in scores])
+    alone = replace(model, boosted=None)
+    features, classes = ("cka", "log_noise"), ("data_small", "model_small")
+    both = model.probabilities(lines, features, classes)
+    product = np.sqrt(
+        alone.probabilities(lines, features, classes) * np.column_stack([1 - given, given])
+    )
+    assert both == pytest.approx(product / product.sum(axis=1, keepdims=True), rel=1e-6)
+
+
+def test_boosted_trees_are_written_as_they_are_read(read, tmp_path):
+    saved = read(json.dumps({**WHOLE, "gains": {**GAINS, "boosted": BOOSTED}}))
+    write_tree(tmp_path / "again.json", saved)
+    first, second = (
+        each.gain_model.boosted for each in (saved, read_tree(tmp_path / "again.json"))
+    )
+    assert (first.classes, first.starts.tolist()) == (second.classes, second.starts.tolist())
+    for name in ("features", "thresholds", "missing_low", "values"):
+        assert getattr(first, name).tolist() == getattr(second, name).tolist()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"classes": ["data_small"]}, "at least 2 items"),
+        ({"classes": ["data_small", "data_small"]}, "answer 'data_small', which is no class"),
+        ({"classes": ["data_small", "pray"]}, "answer 'pray', which is no class"),
+        ({"classes": ["data_small", "none"]}, "'none', which is not among its classes"),
+        ({"starts": []}, "each class needs a start"),
+        ({"starts": [1e301]}, "less than or equal"),
+        ({"trees": 0}, "greater than or equal"),
+        ({"trees": 3}, "must be 3 x 1"),
+        ({"trees": 10**6}, "less than or equal"),
+        ({"depth": 2}, "must be 2 x 3"),
+        ({"depth": 0}, "greater than or equal"),
+        ({"depth": 99}, "less than or equal"),
+        ({"features": packed(np.array([[0.0], [2.0]]))}, "must ask for one of 2 features"),
+        ({"features": packed(np.array([[0.0], [0.5]]))}, "must ask for one of 2 features"),
+        ({"features": packed(np.array([[0.0], [np.nan]]))}, "must ask for one of 2 features"),
+        ({"thresholds": packed(np.array([[0.0], [np.inf]]))}, "numbers up to 1e\\+06"),
+        ({"values": packed(np.array([[0.0, 1.0], [np.nan, 2.0]]))}, "numbers up to 1e\\+06"),
+        ({"missing_low": "m2:"}, "packed numbers"),
+        ({"values": [1.0]}, "valid string"),
+        ({"more": 1}, "Unexpected keyword"),
+    ],
+)
+def test_broken_boosted_trees_are_refused_in_words(refusal, change, words):
+    gains = {**GAINS, "boosted": {**BOOSTED, **change}}
+    assert re.search(words, refusal(json.dumps({**WHOLE, "gains": gains})))
