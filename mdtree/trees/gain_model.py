@@ -90,6 +90,11 @@ class GainModel:
     spread: Mapping[str, Sequence[GainRange]] = field(default_factory=dict)  # remedy -> rising
     levels: Mapping[str, float] = field(default_factory=dict)  # coverage ("0.9") -> probability
 
+    @property
+    def boosted_classes(self) -> tuple[str, ...]:
+        """Return the classes that boosted trees answer."""
+        return () if self.boosted is None else tuple(self.boosted.classes)
+
     def outcomes(self, matrix: Floats, features: Sequence[str], classes: Sequence[str]) -> Outcomes:
         """Return what is expected of each line of features."""
         values = self.regression.values(matrix)

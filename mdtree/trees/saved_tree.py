@@ -119,14 +119,18 @@ def check_words(saved: SavedTree) -> None:
     _check_asked(saved)
     if saved.gain_model is not None:
         _check_gain_model(saved.gain_model, saved)
-        for name in saved.gain_model.boosted_classes:
-            if name not in saved.classes:
-                raise ValueError(f"boosted trees answer {name!r}, which is not among its classes")
+        _check_boosted(saved.gain_model.boosted_classes, saved.classes)
     for leaf in leaves(saved.tree):
         _check_leaf(leaf, saved.classes)
     for name, (low, high) in saved.ranges.items():
         if not low <= high:
             raise ValueError(f"the range of {name} ends at {high}, before it begins at {low}")
+
+
+def _check_boosted(answers: Sequence[str], classes: Sequence[str]) -> None:
+    for name in answers:
+        if name not in classes:
+            raise ValueError(f"boosted trees answer {name!r}, which is not among its classes")
 
 
 def _check_leaf(leaf: Leaf, classes: Sequence[str]) -> None:
