@@ -17,6 +17,8 @@ Fact = bool | int | float | str
 
 TARGET = "target_accuracy"
 _ACCURACY = "test_accuracy"
+_CLASSES = "classes"
+_FEWEST_CLASSES = 2
 _WHOLE = 100  # percent
 
 FACTS: dict[str, str] = {
@@ -29,6 +31,7 @@ FACTS: dict[str, str] = {
     "label_noise": "share of training labels that are wrong on purpose, 0 to 1",
     "test_accuracy": "test accuracy in percent, mean over seeds",
     TARGET: "test accuracy in percent that is achievable, if it is known; gains end there",
+    _CLASSES: "number of classes, where error rates were not measured; it tells what chance reaches",
     "epochs": "passes of training over its data",
     "steps": "steps of training",
     "weight_decay": "weight decay of training",
@@ -68,6 +71,8 @@ def _faults(facts: Mapping[str, Fact]) -> Iterator[str]:
                 yield f"fact {name!r} {fault}"
         elif name in FACTS and not _is_amount(value):
             yield f"fact {name!r} must be a number of at least 0, got {value!r:.100}"
+        elif name == _CLASSES and not _is_count_of_classes(value):
+            yield f"fact {name!r} must be a whole number, 2 or more, got {value!r:.100}"
         elif name == _ACCURACY and not _is_percentage(value):
             yield f"fact {name!r} must be a percentage, 0 to 100, got {value!r:.100}"
 
@@ -89,6 +94,10 @@ def _misspelt(name: str) -> str:
 
 def _is_amount(value: Fact) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+
+
+def _is_count_of_classes(value: Fact) -> bool:
+    return float(value).is_integer() and float(value) >= _FEWEST_CLASSES
 
 
 def _is_percentage(value: Fact) -> bool:

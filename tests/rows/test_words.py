@@ -79,12 +79,24 @@ def test_any_other_name_may_be_a_fact(name):
     assert check_facts({name: "yes"}) == []
 
 
-@pytest.mark.parametrize("name", [name for name in FACTS if name != TARGET])
+@pytest.mark.parametrize("name", [name for name in FACTS if name not in {TARGET, "classes"}])
 def test_a_known_fact_is_a_number_of_at_least_0(name):
     assert [fault for number in (0, 1, 0.5, 99) for fault in check_facts({name: number})] == []
     for value in (-1, -0.5, "8", True):
         assert check_facts({name: value}) == [
             f"fact {name!r} must be a number of at least 0, got {value!r}"
+        ]
+
+
+def test_classes_are_counted():
+    assert [fault for number in (2, 10, 1000.0) for fault in check_facts({"classes": number})] == []
+    for value in (0, 1, 2.5, float("inf")):
+        assert check_facts({"classes": value}) == [
+            f"fact 'classes' must be a whole number, 2 or more, got {value!r}"
+        ]
+    for value in ("ten", True, -3):
+        assert check_facts({"classes": value}) == [
+            f"fact 'classes' must be a number of at least 0, got {value!r}"
         ]
 
 
