@@ -42,6 +42,7 @@ FACTS: dict[str, str] = {
 FACT_RANGES: dict[str, Range] = {
     **{name: AMOUNT for name in FACTS if name != TARGET},
     "label_noise": Range(0, 1),
+    _CLASSES: Range(_FEWEST_CLASSES),
     _ACCURACY: SHARE,
 }
 
