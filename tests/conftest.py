@@ -20,6 +20,7 @@ from mdtree.cli import main, progress_bar
 from mdtree.metrics import METRICS
 from mdtree.trees import bundled
 from mdtree.trees.bundled import PUBLISHED_TABLE
+from tests.support.ready_workers import ready_workers  # noqa: F401 - a fixture
 from tests.support.valleys import few_steps
 from tests.support.zoos import GROUPS, CommandResult, write_zoo
 
