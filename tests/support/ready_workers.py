@@ -16,6 +16,8 @@ import pytest
 from mdtree.executors import processes
 
 _WAY = "forkserver"
+# what measuring and training import, and what torch does when it differentiates twice
+_LOADED = ["mdtree.measurement", "mdtree.zoo", "torch.fx.experimental.symbolic_shapes"]
 
 
 class _Context:
@@ -23,7 +25,7 @@ class _Context:
 
     def __init__(self):
         self._context = multiprocessing.get_context(_WAY)
-        self._context.set_forkserver_preload(["mdtree.measurement", "mdtree.zoo"])
+        self._context.set_forkserver_preload(_LOADED)
         self.Pipe = self._context.Pipe
 
     def Process(self, *, target, args):  # noqa: N802 - its name there
@@ -45,10 +47,18 @@ class _Multiprocessing:
         return _Context()
 
 
+@pytest.fixture(scope="session")
+def _forking():
+    """Start the process that forks, before a test has temporary files in a place of its own."""
+    if _WAY not in multiprocessing.get_all_start_methods():
+        return False
+    _Context()
+    forkserver.ensure_running()
+    return True
+
+
 @pytest.fixture
-def ready_workers(monkeypatch):
+def ready_workers(_forking, monkeypatch):
     """Let workers of this test be ready at once, where the system can fork."""
-    if _WAY in multiprocessing.get_all_start_methods():
-        _Context()
-        forkserver.ensure_running()  # now: its own files are none that the test has left
+    if _forking:
         monkeypatch.setattr(processes, "multiprocessing", _Multiprocessing())
