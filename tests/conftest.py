@@ -7,6 +7,7 @@ import gc
 import gzip
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from mdtree.cli import main, progress_bar
 from mdtree.metrics import METRICS
 from mdtree.trees import bundled
 from mdtree.trees.bundled import PUBLISHED_TABLE
+from tests.support.ready_workers import _forking, ready_workers  # noqa: F401 - fixtures
 from tests.support.valleys import few_steps
 from tests.support.zoos import GROUPS, CommandResult, write_zoo
 
@@ -33,6 +35,7 @@ threadpool_limits(THREADS)  # NumPy and SciPy, which were loaded before this was
 
 # Programs that tests start keep what they have compiled of the package: else each compiles it anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False  # nor are the asserts of all tests made anew for each run
 
 # Nor does the terminal in which they run change what is printed.
 for _name in ("COLUMNS", "NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE"):
@@ -55,9 +58,13 @@ settings.load_profile("same")
 
 
 def pytest_collection_finish() -> None:
-    """Keep what was imported out of the garbage collector, which `within_memory` calls often."""
+    """Keep what was imported out of the garbage collector, which `within_memory` calls often.
+
+    And let it not come by itself for every 700 new objects: that takes a twentieth of all time.
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(10_000, 10, 10)
 
 
 @pytest.fixture(scope="session", autouse=True)

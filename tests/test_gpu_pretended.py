@@ -45,7 +45,7 @@ def briefly(monkeypatch):
     shorter = (
         connectivity.connectivity_metric(curves),
         hessian.hessian_metric(curvature),
-        surface.surface_metric(SurfaceBudget(side=3)),
+        surface.surface_metric(SurfaceBudget(side=3, curve=curves)),
     )
     for metric in shorter:
         monkeypatch.setitem(METRICS, metric.name, metric)

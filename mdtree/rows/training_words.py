@@ -5,6 +5,7 @@ Frameworks write one optimizer in many ways: `AdamW`, `adamw_torch_fused`, `torc
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Mapping
 from itertools import chain
@@ -85,7 +86,7 @@ def is_adaptive(optimizer: str) -> bool | None:
     >>> is_adaptive("adamw_torch_fused"), is_adaptive("torch.optim.SGD"), is_adaptive("mine")
     (True, False, None)
     """
-    return _meaning(optimizer, _OPTIMIZERS)
+    return _meaning(optimizer, "optimizer")
 
 
 def is_decaying(schedule: str) -> bool | None:
@@ -94,7 +95,7 @@ def is_decaying(schedule: str) -> bool | None:
     >>> is_decaying("CosineAnnealingLR"), is_decaying("constant_with_warmup")
     (True, False)
     """
-    return _meaning(schedule, _SCHEDULES)
+    return _meaning(schedule, "schedule")
 
 
 def is_same_word(fact: str, one: str, other: str) -> bool:
@@ -123,7 +124,9 @@ def is_known_word(fact: str, text: str) -> bool:
     return _known(text, _MEANINGS.get(fact, {})) is not None
 
 
-def _meaning(text: str, meanings: Mapping[str, bool | None]) -> bool | None:
+@functools.lru_cache(maxsize=256)  # thousands of groups name the same few
+def _meaning(text: str, fact: str) -> bool | None:
+    meanings = _MEANINGS[fact]
     word = _known(text, meanings)
     return None if word is None else meanings[word]
 

@@ -12,6 +12,7 @@ Abramowitz and Stegun 1964, 6.5.29 and 6.5.31.
 
 from __future__ import annotations
 
+import functools
 import math
 from statistics import NormalDist
 
@@ -37,6 +38,7 @@ def normal_quantiles(levels: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.array(each).reshape(levels.shape)
 
 
+@functools.lru_cache(maxsize=1024)  # groups with the same features ask for the same ones
 def chi_square_quantile(freedom: float, tail: float) -> float:
     """Return what a chi-square of these degrees of freedom exceeds with probability `tail`."""
     shape, low, high = freedom / 2, 0.0, 1.0

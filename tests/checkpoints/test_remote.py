@@ -182,6 +182,7 @@ def _installed(name):
     return importlib.util.find_spec(name) is not None
 
 
+@pytest.mark.usefixtures("ready_workers")
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_zoo_in_a_storage_is_measured_like_one_on_disk(mdtree, zoo, tmp_path, workers):
     recipe = tmp_path / "r.yaml"

@@ -553,6 +553,7 @@ def test_a_recipe_that_the_user_names_may_name_any_network(mdtree, folder):
     assert "2 networks trained" in ran.out
 
 
+@pytest.mark.usefixtures("ready_workers")
 def test_workers_train_the_same_networks(confirm, folder):
     confirm()
     (folder / "zoo-confirm").rename(folder / "one")

@@ -538,6 +538,7 @@ def test_a_dry_run_says_of_the_best_beside_a_seed_what_a_run_will(mdtree, runs, 
     assert mdtree("measure", runs).code == (0 if equal else 1)
 
 
+@pytest.mark.usefixtures("ready_workers")
 def test_workers_do_the_same(mdtree, runs):
     unsettled(runs)
     ran = mdtree("measure", runs, "--workers", 2)

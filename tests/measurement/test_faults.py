@@ -52,6 +52,7 @@ def test_a_worker_that_is_killed_costs_nothing(mdtree, tmp_path, way):
     assert rows_without_times(tmp_path / "rows.jsonl") == rows_without_trouble(tmp_path)
 
 
+@pytest.mark.usefixtures("ready_workers")
 @pytest.mark.parametrize("way", EXECUTORS)
 def test_groups_that_take_too_much_fail_alone_and_are_tried_again_by_the_next_run(
     mdtree, tmp_path, patience, way

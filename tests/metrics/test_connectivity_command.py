@@ -29,6 +29,7 @@ def numbers_of(line):
     return torch.tensor([*curve["train_error"], *curve["train_loss"], *numbers], dtype=torch.double)
 
 
+@pytest.mark.usefixtures("ready_workers")
 def test_two_workers_give_the_numbers_of_one_and_another_seed_gives_others(mdtree, args, tmp_path):
     """One worker may have several threads, two have one each: their sums differ in last bits.
 

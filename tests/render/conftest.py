@@ -28,27 +28,43 @@ def browser():
         chromium.close()
 
 
+@pytest.fixture(scope="module")
+def windows(browser):
+    """Keep a window for each way to open one: a new one takes longer than most pages."""
+    return {}
+
+
 @pytest.fixture
-def opened(browser, tmp_path):
-    """Open a page from a file: opened(text, width=360).requests == [its own address]."""
-    contexts = []
+def opened(browser, windows, tmp_path):
+    """Open a page from a file: opened(text, width=360).requests == [its own address].
+
+    Windows are used again, by other tests: what emulates paper ends with the test.
+    """
+    taken = []
 
     def opened(text, *, width=1400, scheme="light", **options):
         path = tmp_path / "report.html"
         path.write_text(text, encoding="utf-8")
-        context = browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True, **options
-        )
-        context.set_default_timeout(PATIENCE)
-        contexts.append(context)
-        page = context.new_page()
+        free = windows.setdefault((scheme, *sorted(options.items())), [])
+        page = free.pop() if free else _window(browser, scheme, options)
+        taken.append((free, page))
+        page.set_viewport_size({"width": width, "height": 900})
         page.requests, page.messages = [], []
-        page.on("request", lambda request: page.requests.append(request.url))
-        page.on("console", lambda message: page.messages.append(message.text))
-        page.on("dialog", lambda dialog: page.messages.append(dialog.message))
         page.goto(path.as_uri())
         return page
 
     yield opened
-    for context in contexts:
-        context.close()
+    for free, page in taken:
+        page.goto("about:blank")
+        page.emulate_media(media="null")
+        free.append(page)
+
+
+def _window(browser, scheme, options):
+    context = browser.new_context(color_scheme=scheme, offline=True, **options)
+    context.set_default_timeout(PATIENCE)
+    page = context.new_page()
+    page.on("request", lambda request: page.requests.append(request.url))
+    page.on("console", lambda message: page.messages.append(message.text))
+    page.on("dialog", lambda dialog: page.messages.append(dialog.message))
+    return page

@@ -5,6 +5,7 @@ The worst case has all that mdtree measures of each group, and the trajectories 
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from dataclasses import replace
@@ -208,21 +209,44 @@ def test_hostile_names_stay_text_on_a_folded_page_and_beside_it(name):
             )
 
 
-@pytest.fixture
-def write(tmp_path):
-    """Write a page of 80 groups with pictures."""
+@pytest.fixture(scope="module")
+def pictured():
+    """Judge 80 groups with pictures."""
     rows = [whole_row(f"group {number}") for number in range(80)]
-    verdicts = [replace(judged(grid()[0]), group=row.group) for row in rows]
+    return [replace(judged(grid()[0]), group=row.group) for row in rows], rows
 
+
+def writer(folder, verdicts, rows):
     def write(name="report.html", count=80):
-        path = tmp_path / name
+        path = folder / name
         write_page(path, verdicts[:count], rows[:count], diagnoser())
         return path
 
     return write
 
 
-def test_the_files_beside_a_page_lie_in_a_folder_of_its_name(write, tmp_path):
+@pytest.fixture(scope="module")
+def kept_pages(pictured):
+    """Make each page of them once: what is written where is no matter of what is on it."""
+
+    @functools.cache
+    def pages(count, beside):
+        shown = [part[:count] for part in pictured]
+        page, others = report_pages(*shown, {diagnoser().name: diagnoser().saved}, beside=beside)
+        return page, tuple(others)
+
+    return lambda verdicts, _rows, _trees, *, beside: pages(len(verdicts), beside)
+
+
+@pytest.fixture
+def write(tmp_path, pictured, kept_pages, monkeypatch):
+    """Write a page of 80 groups with pictures."""
+    monkeypatch.setattr("mdtree.render.page.report_pages", kept_pages)
+    return writer(tmp_path, *pictured)
+
+
+def test_the_files_beside_a_page_lie_in_a_folder_of_its_name(pictured, tmp_path):
+    write = writer(tmp_path, *pictured)
     path = write("my report #1.html")
     folder = tmp_path / "my report #1-details"
     assert {file.name for file in folder.iterdir()} == {f"group-{n}.html" for n in range(1, 81)}

@@ -129,6 +129,7 @@ def diagnose_by_two_trees(folder, **changes):
     return seen[0], rows[0]
 
 
+@pytest.mark.usefixtures("ready_workers")
 @pytest.mark.parametrize("workers", [1, 2])
 def test_within_one_diagnosis_the_hessian_goes_on_where_it_stopped(tmp_path, monkeypatch, workers):
     zoo = write_zoo(tmp_path / "zoo", {"hot": GROUPS["hot"]})  # a process is started for each group
@@ -161,6 +162,7 @@ def test_full_precision_refines_what_is_coarse(zoo):
     assert [coarse_metrics(row) for row in rows] == [(), ()]
 
 
+@pytest.mark.usefixtures("ready_workers")
 @pytest.mark.parametrize("workers", [1, 2])
 def test_workers_ask_the_same_judge(tmp_path, workers):
     zoo = write_zoo(tmp_path / "zoo", {"hot": GROUPS["hot"]})  # a process is started for each group

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -13,6 +14,7 @@ from mdtree.sequential_diagnosis import METRICS_BY_COST
 from mdtree.trees import Split
 from tests.support.inquiries import inquiry_of
 from tests.support.trees import HIGH, LOW, leaf_of_ten
+from tests.support.worker_tasks import PATH
 from tests.support.zoos import rows_of, write_zoo
 
 
@@ -161,8 +163,9 @@ def hook(event, args):
         listed[name] += 1
 sys.addaudithook(hook)
 from mdtree.cli import main
-from mdtree.metrics import connectivity
-connectivity._STEPS = 12  # of a curve
+from mdtree.metrics import METRICS
+from tests.support.valleys import few_steps
+METRICS["connectivity"] = few_steps(steps=12, epochs=2)
 counted = []
 for words in json.loads(sys.argv[1]):
     root = words[-1]
@@ -188,6 +191,7 @@ def test_a_run_is_planned_once_and_reads_each_checkpoint_once(tmp_path):
         capture_output=True,
         text=True,
         check=True,
+        env={**os.environ, "PYTHONPATH": PATH},
     )
     (measured, opens, walks), of_diagnose = json.loads(ran.stderr.splitlines()[-1])
     assert measured == 0

@@ -1,7 +1,8 @@
-"""Pages of several kinds, for tests that open them in a browser."""
+"""Pages of several kinds, for tests that open them in a browser; each is made once."""
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 
 from mdtree.diagnosis import NextStep, OutOfDistribution, compare_groups
@@ -20,6 +21,7 @@ LONG = {
 LOST = group("lost", {}, failure=GroupFailure(kind="CheckpointError", reason="cut off"))
 
 
+@functools.cache
 def hostile():
     """Give a page whose every name is long and hostile."""
     name = "".join(HOSTILE)
@@ -36,23 +38,27 @@ def hostile():
     return report_page([verdict, verdict], [row, replace(LOST, group=name)], {name: tree()})
 
 
+@functools.cache
 def usual(mode="temperature_low"):
     row = whole_row()
     far = OutOfDistribution(distance=2.0, limit=1.0, beyond=("cka",))
     return report_page([judged(row, mode=mode, likely=mode, outlier=far)], [row], {"ours": tree()})
 
 
+@functools.cache
 def several():
     rows = grid()[:4]
     return report_page([judged(row) for row in rows], [*rows, LOST], {"ours": tree("cart")})
 
 
+@functools.cache
 def on_a_grid():
     """Give a page with maps, and with the orders of its groups."""
     rows = [row for row in grid() if row.facts["data_amount"] == 100]
     return report_page([judged(row) for row in rows], rows, {"ours": tree()})
 
 
+@functools.cache
 def on_a_wide_grid():
     """Give a page whose map is wider than a telephone, with names of networks that are long."""
     facts = [(width, 2**power) for width in (1, 2) for power in range(12)]
@@ -67,6 +73,7 @@ def on_a_wide_grid():
     return report_page([judged(row) for row in rows], rows, {"ours": tree()})
 
 
+@functools.cache
 def compared():
     """Give a page of comparisons, with a changed fact, long names and many quantities."""
     rates = {"learning_rate": 0.1, "batch_size": 8}, {"learning_rate": 0.2, "batch_size": 16}
@@ -81,6 +88,7 @@ def compared():
     return comparison_page(compare_groups([(a, b) for a, b in pairs], places=places))
 
 
+@functools.cache
 def folded():
     """Give a page whose groups have their evidence beside it."""
     rows = [whole_row(f"group {number}") for number in range(80)]
@@ -89,6 +97,7 @@ def folded():
     return report_pages(verdicts, rows, {"ours": tree()}, beside=beside)[0]
 
 
+@functools.cache
 def steps():
     """Give a page of a run."""
     rows = epochs(40.0, 20.0, 19.0, 25.0)

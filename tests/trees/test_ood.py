@@ -31,8 +31,14 @@ def sample(count, *, rho=0.5, seed=0):
 
 def outside(population, groups, names=NAMES):
     """Percent of the groups that are farther away than the limit."""
-    distances = [population.distance(dict(zip(names, map(float, g), strict=True))) for g in groups]
-    return 100 * np.mean([distance > limit for distance, limit in distances])
+    lines = np.full((len(groups), len(population.names)), np.nan)
+    for name, column in zip(names, groups.T, strict=True):
+        lines[:, population.names.index(name)] = column
+    distances, limits = population.distances(lines)
+    assert not np.isnan(distances).any()
+    first = dict(zip(names, map(float, groups[0]), strict=True))
+    assert population.distance(first) == pytest.approx((distances[0], limits[0]))
+    return 100 * np.mean(distances > limits)
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,7 @@ def mortal(width):
     return cnn(width)
 
 
+@pytest.mark.usefixtures("ready_workers")
 def test_a_worker_that_dies_costs_its_own_member_alone_and_others_have_the_same_bits(
     whole, tmp_path
 ):
