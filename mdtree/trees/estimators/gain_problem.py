@@ -93,7 +93,8 @@ class GainProblem:
             weights=_weights(self.zoos)[~gone],
             boosted={name: values[~gone] for name, values in self._boosted_chances.items()} or None,
         )
-        return replace(unseen.calibration(), boosted=self._boosted(gone))
+        trees = self._boosted(gone) if self._boosted_chances else None
+        return replace(unseen.calibration(), boosted=trees)
 
     @cached_property
     def _boosted_chances(self) -> dict[str, Floats]:
