@@ -22,6 +22,12 @@ from tests.support.zoos import write_zoo
 
 ROWS = ROOT / "mdtree/data/zoos/digits-standard-1.jsonl"
 ONE = ["diagnose", ROWS, "--group", "width-4_batch_size-4_data_amount-1200"]
+WITH_ERRORS = [
+    "diagnose",
+    ROWS,
+    "--group",
+    "width-1_batch_size-16_data_amount-300",
+]  # in its reasons
 NAMES = ("COLUMNS", "NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "PYTHONIOENCODING")
 PAINT = re.compile(r"\x1b\[[\d;]*m")
 
@@ -180,7 +186,7 @@ def test_a_dumb_terminal_gets_no_codes():
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
 @pytest.mark.parametrize(
     "args",
-    [ONE, ["rows", "show", ROWS], ["tree", "show", "digits-standard-1"]],
+    [WITH_ERRORS, ["rows", "show", ROWS], ["tree", "show", "digits-standard-1"]],
     ids=lambda args: args[0],
 )
 def test_no_encoding_is_too_small(args, encoding):
