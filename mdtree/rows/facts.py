@@ -31,7 +31,7 @@ FACTS: dict[str, str] = {
     "label_noise": "share of training labels that are wrong on purpose, 0 to 1",
     "test_accuracy": "test accuracy in percent, mean over seeds",
     TARGET: "test accuracy in percent that is achievable, if it is known; gains end there",
-    _CLASSES: "number of classes, where error rates were not measured; it tells what chance reaches",
+    _CLASSES: "number of classes, which tells what chance reaches where no error was measured",
     "epochs": "passes of training over its data",
     "steps": "steps of training",
     "weight_decay": "weight decay of training",

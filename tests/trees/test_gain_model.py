@@ -289,7 +289,10 @@ def test_where_little_is_known_answers_are_the_same_and_less_sure():
     classes = ["model_small", "data_small", "none"]
     lines = np.array([[3.0, 0.5, NAN, NAN], [3.0, NAN, NAN, NAN]])
     known, little = model.probabilities(lines, ASKED, classes)
-    assert little == pytest.approx(np.sqrt(known) / np.sqrt(known).sum())
+    slopes = np.diff(np.log(little)) / np.diff(np.log(known))
+    assert slopes == pytest.approx(np.full(2, slopes[0]))  # a power of the probabilities
+    assert 0 < slopes[0] < 1
+    assert little.sum() == pytest.approx(1.0)
     assert (little.argmax(), little.max() < known.max()) == (known.argmax(), True)
     assert model.levels_of(little=False) == {"0.9": 0.2}
     assert 0 < model.levels_of(little=True)["0.9"] < 0.2
