@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 
+import numpy as np
 import pytest
 from sklearn import __version__ as sklearn_version
 
@@ -74,7 +75,7 @@ def test_the_trees_of_the_digits_are_what_fitting_their_rows_gives(task):
 
 @pytest.mark.parametrize("task", ["failure", "resources"])
 def test_the_general_trees_are_what_fitting_the_collection_gives(task):
-    """Of the numbers of a tree that has nearly equal questions, only the answers are compared."""
+    """Another processor may choose another of two nearly equal questions of a boosted tree."""
     saved = shipped_trees()[
         "general-standard-1" if task == "failure" else f"general-standard-1-{task}"
     ]
@@ -82,7 +83,9 @@ def test_the_general_trees_are_what_fitting_the_collection_gives(task):
     fresh = fit_tree(rows, task=task, method="gains", facts=True)
     assert (saved.task, saved.method, saved.groups) == (task, "gains", fresh.groups)
     matrix = saved.matrix(rows)
-    assert probabilities(saved, matrix) == pytest.approx(probabilities(fresh, matrix), abs=1e-3)
+    shipped, again = probabilities(saved, matrix), probabilities(fresh, matrix)
+    assert np.abs(shipped - again).mean() < 2e-3
+    assert (shipped.argmax(axis=1) == again.argmax(axis=1)).mean() > 0.995
 
 
 @pytest.mark.slow
