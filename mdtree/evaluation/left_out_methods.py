@@ -122,6 +122,17 @@ def _by_gains(
         line_parts = np.array([part_of[name] for name in zoo_of])
         calibration = cache(lambda part: problem.calibration(line_parts == part))
 
+        @cache
+        def outside_of(part: int) -> NDArray[np.bool_]:
+            """Say of each group of a part whether it is unlike those of the others."""
+            return outside(matrix[line_parts != part], matrix[line_parts == part], asked)
+
+        def unlike_seen(left_out: str | None, lines: Floats) -> NDArray[np.bool_]:
+            if left_out is None:
+                return outside(matrix, lines, asked)
+            part = part_of[left_out]
+            return outside_of(part)[zoo_of[line_parts == part] == left_out]
+
         def learnt(left_out: str | None) -> Answerer:
             is_out = zoo_of == left_out
             calibrated = None if left_out is None else calibration(part_of[left_out])
@@ -134,7 +145,7 @@ def _by_gains(
                 return Answers(
                     probabilities=model.probabilities(lines, asked, CLASSES),
                     levels=model.levels_of(little=bool(little_known(lines, asked).all())),
-                    outside=outside(matrix[~is_out], lines, asked) if unlike else None,
+                    outside=unlike_seen(left_out, lines) if unlike else None,
                 )
 
             return answer
