@@ -131,7 +131,7 @@ def _by_gains(
             if left_out is None:
                 return outside(matrix, lines, asked)
             part = part_of[left_out]
-            return outside_of(part)[zoo_of[line_parts == part] == left_out]
+            return np.asarray(outside_of(part)[zoo_of[line_parts == part] == left_out])
 
         def learnt(left_out: str | None) -> Answerer:
             is_out = zoo_of == left_out
