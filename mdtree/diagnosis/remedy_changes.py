@@ -30,29 +30,43 @@ def change_of(
 
     Of batch size and learning rate, one that is far from the values in use comes first.  A
     regression tells how often the fact is to be doubled (or halved), in whole steps; without one, a
-    leaf of a tree tells it.
+    leaf of a tree tells it.  A batch holds one item at least, and all training items at most: where
+    it cannot be changed, the learning rate is, if it is known.
     """
-    told = _told_by_leaf(remedy, leaf, row)
-    if told[0] is None or doublings is None:
-        return told
-    fact, factor = told
-    steps = max(round(doublings), 1)
+    known = [*_told_by_leaf(remedy, leaf, row), *_usual_changes(remedy, row)]
+    possible = [(fact, factor) for fact, factor in known if _room(fact, factor, row) >= 1]
+    if not possible:
+        return None, None
+    fact, factor = possible[0]
+    steps = abs(math.log2(factor)) if doublings is None else max(round(doublings), 1)
+    steps = min(steps, _room(fact, factor, row))
     return fact, 2.0**steps if factor > 1 else 2.0**-steps
 
 
-def _told_by_leaf(remedy: str, leaf: Leaf, row: Row) -> tuple[str, float] | tuple[None, None]:
+def _room(fact: str, factor: float, row: Row) -> float:
+    """Return how often a fact can be doubled, or halved if the factor is below 1."""
+    value, most = number_of(row, fact), number_of(row, "data_amount")
+    if fact != "batch_size" or value is None or value < 1:
+        return math.inf
+    if factor < 1:
+        return math.log2(value)
+    return math.inf if most is None or most <= 0 else max(math.log2(most / value), 0.0)
+
+
+def _told_by_leaf(remedy: str, leaf: Leaf, row: Row) -> list[tuple[str, float]]:
+    """Return the change that groups like this one needed, if its fact is known."""
     unusual = _unusual(remedy, row)
     way = leaf.ways.get(remedy)
     if unusual is not None and (way is None or way.fact != unusual.fact):
-        return unusual.fact, _FARTHEST if unusual.up == remedy else 1 / _FARTHEST
+        return [(unusual.fact, _FARTHEST if unusual.up == remedy else 1 / _FARTHEST)]
     if (
         way is not None
         and way.fact is not None
         and way.factor is not None
         and number_of(row, way.fact) is not None
     ):
-        return way.fact, min(max(way.factor, 1 / _FARTHEST), _FARTHEST)
-    return next(iter(_usual_changes(remedy, row)), (None, None))
+        return [(way.fact, min(max(way.factor, 1 / _FARTHEST), _FARTHEST))]
+    return []
 
 
 def usual_changes(remedy: str, row: Row) -> list[tuple[str, float, float]]:

@@ -203,7 +203,8 @@ def change(leaf_ways, expected, doublings=None, **facts):
             ("learning_rate", 0.01, 0.03, 3.0),
         ),
         ({"raise_temperature": WAY}, {"learning_rate": "high"}, (None, None, None, None)),
-        ({}, {"batch_size": 1}, ("batch_size", None, None, 0.25)),
+        ({}, {"batch_size": 1}, (None, None, None, None)),
+        ({}, {"batch_size": 1, "learning_rate": 0.01}, ("learning_rate", 0.01, 0.04, 4.0)),
         # a learning rate that is 1,000 times too small, and a batch that is 64 times too large
         ({}, {"batch_size": 64, "learning_rate": 1e-5}, ("learning_rate", 1e-5, 8e-5, 8.0)),
         (
@@ -254,6 +255,26 @@ def test_halvings_are_told_as_doublings():
     given = change({}, HOTTER, 3.0, batch_size=4096, learning_rate=0.01)
     assert given == pytest.approx(("batch_size", 4096, 512, 0.125))
     assert change({}, HOTTER, 9.0, batch_size=4)[2] == 1
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        ({"batch_size": 64, "data_amount": 300}, ("batch_size", 64, 300, 300 / 64)),
+        ({"batch_size": 200, "data_amount": 300}, (None, None, None, None)),
+        ({"batch_size": 300, "data_amount": 300}, (None, None, None, None)),
+        (
+            {"batch_size": 200, "data_amount": 300, "learning_rate": 0.01},
+            ("learning_rate", 0.01, 0.0025, 0.25),
+        ),
+        ({"batch_size": 64, "data_amount": 0}, ("batch_size", 64, 256, 4.0)),
+    ],
+)
+def test_a_batch_holds_no_more_than_all_items(facts, expected):
+    cooler = {"lower_temperature": constant(0.5)}
+    way = RemedyGain(low=0.0, high=1.0, fact="batch_size", factor=8.0)
+    ways = {"lower_temperature": way} if facts["data_amount"] == 300 else {}
+    assert change(ways, cooler, **facts) == pytest.approx(expected)
 
 
 def test_the_advice_tells_the_change():
