@@ -12,15 +12,17 @@ from mdtree.diagnosis.checking import checks_of
 from mdtree.diagnosis.diverged import diverged_verdict, partly_diverged
 from mdtree.diagnosis.ensemble import TreeEnsemble, split_features
 from mdtree.diagnosis.explanation import decision_steps
-from mdtree.diagnosis.missing import FACTS, facts_of, is_from_files, most_changes
+from mdtree.diagnosis.missing import FACTS, facts_of, is_final, is_from_files, most_changes
 from mdtree.diagnosis.prediction import Prediction, predictions
 from mdtree.diagnosis.recommendation import (
     change_step,
     deciding_step,
+    gain_doubt,
     gains,
     measured_accuracy,
     regression_gains,
     resources,
+    without_opposite,
 )
 from mdtree.diagnosis.remarks import Remark, disagreement, remarks_on, roughness
 from mdtree.diagnosis.resampling import standard_errors
@@ -34,8 +36,8 @@ from mdtree.diagnosis.verdict_record import (
 from mdtree.exceptions import TreeError
 from mdtree.failure_modes import CONFIDENCE, FAILURE_MODES, TASKS
 from mdtree.messages import chance, percent, percent_below
-from mdtree.rows import Fact, Missing, Row, remaining, with_chance
-from mdtree.trees import FEATURES, SavedTree
+from mdtree.rows import Fact, Row, remaining, with_chance
+from mdtree.trees import SavedTree
 from mdtree.trees.binning import Floats
 from mdtree.trees.gain_model import answer_set
 from mdtree.trees.posterior import first_best
@@ -139,8 +141,12 @@ class Diagnoser:
         missing_features = {name for measurement in found.missing for name in measurement.features}
         blind = bool(missing_features) and missing_features == set(self.ensemble.features)
         # what cannot be measured leaves no doubt: the regression has learnt to do without it
-        open_questions = [each for each in found.missing if not _is_final(each, row)]
+        open_questions = [each for each in found.missing if not is_final(each, row)]
         doubts = self._doubts(row, likely, probability, open_questions, blind=blind)
+        if model is not None and (doubt := gain_doubt(likely, whole_gains, row)):
+            doubts = (*doubts, doubt)
+        if not doubts:
+            expected_gains = without_opposite(likely, expected_gains)
         undecided = bool(doubts) and (likely in FAILURE_MODES or not self._is_sure(probability))
         remarks = remarks_on(
             self.saved,
@@ -287,11 +293,3 @@ def _not_known(measurement: MissingMeasurement, row: Row) -> str:
         return f"{measurement.metric} is not known"
     facts = facts_of(measurement, row)
     return f"{' and '.join(facts)} {'is' if len(facts) == 1 else 'are'} not known"
-
-
-def _is_final(measurement: MissingMeasurement, row: Row) -> bool:
-    """Return whether a metric cannot be measured, or nothing but files is known of the row."""
-    if row.provenance is None and is_from_files(row):
-        return True
-    needs = {need for name in measurement.features for need in FEATURES[name].needs}
-    return any(isinstance(row.quantities.get(need), Missing) for need in needs)

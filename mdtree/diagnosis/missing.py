@@ -170,3 +170,11 @@ def most_changes(probability: float, *, at_most: float) -> float:
     Groups that a gain regression takes for similar differ more than that allows.
     """
     return min(1.0, max(0.0, (1 - probability) / (1 - at_most))) if at_most < 1 else 1.0
+
+
+def is_final(measurement: MissingMeasurement, row: Row) -> bool:
+    """Return whether a metric cannot be measured, or nothing but files is known of the row."""
+    if row.provenance is None and is_from_files(row):
+        return True
+    needs = {need for name in measurement.features for need in FEATURES[name].needs}
+    return any(isinstance(row.quantities.get(need), Missing) for need in needs)

@@ -118,6 +118,8 @@ def _another_size(gain: Gain, changes: Sequence[FactChange]) -> str | None:
     if gain.fact is None or not gain.old or not gain.new:
         return None
     signs = _TEMPERATURE if gain.fact in _TEMPERATURE else {gain.fact: 1.0}
+    if any(change.fact in signs and change.after == 0 for change in changes):
+        return "the change that was made goes to 0, and the promised one does not"
     ratios = [
         (signs[change.fact], float(change.after) / float(change.before))
         for change in changes

@@ -10,7 +10,7 @@ from mdtree.diagnosis.prediction import Prediction
 from mdtree.diagnosis.remedy_changes import change_of, changed
 from mdtree.diagnosis.verdict_record import Gain, MissingMeasurement, NextStep, Target
 from mdtree.exceptions import RowsError
-from mdtree.failure_modes import REMEDIES, TASKS
+from mdtree.failure_modes import REMEDIES, TASKS, remedies
 from mdtree.labelling import accuracy_of, number_of
 from mdtree.rows import Row
 from mdtree.trees import Leaf
@@ -27,6 +27,7 @@ __all__ = [
 
 _NONE = "none"
 _NOTHING = 0.05  # points; less is not worth a line
+_FAR_LESS = 2.0  # times
 
 # remedy -> what to do
 _DO = {
@@ -73,10 +74,33 @@ def regression_gains(
                 fact=fact,
                 old=old,
                 new=new,
-                factor=factor,
+                factor=new / old if old and new else factor,
             )
         )
     return tuple(sorted(_best_first(expected), key=lambda gain: gain.mode != likely))
+
+
+def gain_doubt(likely: str, expected_gains: Sequence[Gain], row: Row) -> str | None:
+    """Doubt an answer whose remedy is expected to gain far less than another change, or nothing."""
+    if likely == _NONE or measured_accuracy(row) is None:
+        return None
+    own = max((each.mean for each in expected_gains if each.remedy in remedies(likely)), default=0)
+    best = max(expected_gains, key=lambda gain: gain.mean, default=None)
+    if best is None or own < _NOTHING:
+        return f"its change is expected to gain less than {_NOTHING:g} points"
+    if best.mean <= max(_FAR_LESS * own, own + 1):
+        return None
+    return (
+        f"its change is expected to gain {own:.1f} points, and another one more: {best.remedy} "
+        f"{best.mean:.1f}"
+    )
+
+
+def without_opposite(likely: str, expected_gains: Sequence[Gain]) -> tuple[Gain, ...]:
+    """Leave out a change in the direction in which an answer finds too much already."""
+    pair = TASKS["temperature"].classes
+    opposite = {name for name in pair if likely in pair and name != likely}
+    return tuple(gain for gain in expected_gains if gain.mode not in opposite)
 
 
 def resources(expected_gains: Iterable[Gain]) -> str | None:
@@ -183,7 +207,7 @@ def _obtaining(missing: MissingMeasurement, row: Row) -> NextStep:
         kind="measure",
         names=(missing.metric,),
         says=f"measure {missing.metric} ({', '.join(missing.features)}; to see its cost: "
-        f"mdtree measure --metrics {missing.metric} --dry-run)",
+        f"mdtree measure DIRECTORY --metrics {missing.metric} --dry-run)",
     )
 
 
@@ -217,5 +241,5 @@ def _gain(remedy: str, mean: float, leaf: Leaf, row: Row) -> Gain:
         fact=way.fact,
         old=old,
         new=new,
-        factor=way.factor,
+        factor=new / old if old and new else way.factor,
     )

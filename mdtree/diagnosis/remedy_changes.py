@@ -18,6 +18,7 @@ __all__ = ["change_of", "changed", "usual_changes"]
 
 _FARTHEST = 8.0  # the largest factor by which a fact is changed, where a leaf tells it
 _USUAL = 4.0
+_SMALLEST_BATCH = 4
 _LARGEST = 1e15  # no fact is larger
 _MIDDLE = {"batch_size": 64.0, "learning_rate": 0.01}  # of the values in use
 _UNUSUAL = 8.0  # times further from the middle: that fact is changed, whatever groups needed
@@ -30,8 +31,8 @@ def change_of(
 
     Of batch size and learning rate, one that is far from the values in use comes first.  A
     regression tells how often the fact is to be doubled (or halved), in whole steps; without one, a
-    leaf of a tree tells it.  A batch holds one item at least, and all training items at most: where
-    it cannot be changed, the learning rate is, if it is known.
+    leaf of a tree tells it.  A batch holds a few items at least (normalisation needs them), and all
+    training items at most: where it cannot be changed, the learning rate is, if it is known.
     """
     known = [*_told_by_leaf(remedy, leaf, row), *_usual_changes(remedy, row)]
     possible = [(fact, factor) for fact, factor in known if _room(fact, factor, row) >= 1]
@@ -46,10 +47,12 @@ def change_of(
 def _room(fact: str, factor: float, row: Row) -> float:
     """Return how often a fact can be doubled, or halved if the factor is below 1."""
     value, most = number_of(row, fact), number_of(row, "data_amount")
-    if fact != "batch_size" or value is None or value < 1:
+    if value is None or value <= 0:
+        return 0.0
+    if fact != "batch_size":
         return math.inf
     if factor < 1:
-        return math.log2(value)
+        return max(math.log2(value / _SMALLEST_BATCH), 0.0)
     return math.inf if most is None or most <= 0 else max(math.log2(most / value), 0.0)
 
 

@@ -18,7 +18,7 @@ Fact = bool | int | float | str
 TARGET = "target_accuracy"
 _ACCURACY = "test_accuracy"
 _CLASSES = "classes"
-_FEWEST_CLASSES = 2
+_FEWEST_CLASSES, _MOST_CLASSES = 2, 1_000_000
 _WHOLE = 100  # percent
 
 FACTS: dict[str, str] = {
@@ -42,7 +42,7 @@ FACTS: dict[str, str] = {
 FACT_RANGES: dict[str, Range] = {
     **{name: AMOUNT for name in FACTS if name != TARGET},
     "label_noise": Range(0, 1),
-    _CLASSES: Range(_FEWEST_CLASSES),
+    _CLASSES: Range(_FEWEST_CLASSES, _MOST_CLASSES),
     _ACCURACY: SHARE,
 }
 
@@ -63,19 +63,29 @@ def check_facts(facts: Mapping[str, Fact]) -> list[str]:
 def _faults(facts: Mapping[str, Fact]) -> Iterator[str]:
     for name, value in facts.items():
         if name in TEXT_FACTS:
-            if not isinstance(value, str):
-                yield f"fact {name!r} must be a word, got {value!r:.100}"
-        elif name not in FACTS and (hint := _misspelt(name)):
-            yield f"fact {name!r} is unknown{hint}"
+            fault = None if isinstance(value, str) else "must be a word"
+        elif name not in FACTS:
+            fault = None
+            if hint := _misspelt(name):
+                yield f"fact {name!r} is unknown{hint}"
         elif name == TARGET:
-            if fault := target_fault(value):
-                yield f"fact {name!r} {fault}"
-        elif name in FACTS and not _is_amount(value):
-            yield f"fact {name!r} must be a number of at least 0, got {value!r:.100}"
-        elif name == _CLASSES and not _is_count_of_classes(value):
-            yield f"fact {name!r} must be a whole number, 2 or more, got {value!r:.100}"
-        elif name == _ACCURACY and not _is_percentage(value):
-            yield f"fact {name!r} must be a percentage, 0 to 100, got {value!r:.100}"
+            fault = None
+            if target := target_fault(value):
+                yield f"fact {name!r} {target}"
+        else:
+            fault = _fault_of_number(name, value)
+        if fault is not None:
+            yield f"fact {name!r} {fault}, got {value!r:.100}"
+
+
+def _fault_of_number(name: str, value: Fact) -> str | None:
+    if name == _CLASSES and not _is_count_of_classes(value):
+        return f"must be a whole number, {_FEWEST_CLASSES} to {_MOST_CLASSES}"
+    if not _is_amount(value):
+        return "must be a number of at least 0"
+    if name == _ACCURACY and not _is_percentage(value):
+        return "must be a percentage, 0 to 100"
+    return None
 
 
 def target_fault(value: Fact) -> str | None:
@@ -98,7 +108,9 @@ def _is_amount(value: Fact) -> bool:
 
 
 def _is_count_of_classes(value: Fact) -> bool:
-    return float(value).is_integer() and float(value) >= _FEWEST_CLASSES
+    if not _is_amount(value) or isinstance(value, str):
+        return False
+    return float(value).is_integer() and _FEWEST_CLASSES <= value <= _MOST_CLASSES
 
 
 def _is_percentage(value: Fact) -> bool:

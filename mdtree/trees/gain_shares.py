@@ -49,6 +49,7 @@ _LITTLE = 0.004  # of the chance-level error: 0.36 points with ten classes, 0.2 
 _MOST_OF_ERROR = 0.5  # larger noise hides gains
 _NOTHING = 1.1  # strength of `none` over the best change, if that gains less than the noise
 _HARDLY_ANYTHING = 1.5  # over all changes together, if the best gains too little to matter
+_SUREST = 30.0  # times that, if the best gains nothing at all
 _LEAST_CHANCE = 0.02  # smallest chance of a class, and share of a comparison
 _LEAST_BOOSTED = 0.002  # smallest chance of a class for boosted trees
 
@@ -132,9 +133,12 @@ def _least_of_none(
     expected = [values[remedy] for remedy in REMEDIES if remedy in values]
     best = np.max(expected, axis=0, initial=0.0)
     is_noise = (noise <= _MOST_OF_ERROR) & (best < noise)
-    is_little = np.zeros(len(best), dtype=bool) if error is None else best * error < _LITTLE
     least = np.where(is_noise, _NOTHING * others.max(axis=1), 0.0)
-    return np.where(is_little, _HARDLY_ANYTHING * others.sum(axis=1), least)
+    if error is None:
+        return least
+    little = best * error  # of the chance-level error; no error leaves nothing to gain
+    times = _HARDLY_ANYTHING * (_LITTLE / np.maximum(little, _LITTLE / _SUREST))
+    return np.where(little < _LITTLE, times * others.sum(axis=1), least)
 
 
 def _compared(strengths: Floats, first: Floats) -> Floats:

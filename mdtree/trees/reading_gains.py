@@ -26,6 +26,7 @@ _CLASSES = frozenset(name for task in TASKS.values() for name in task.classes)
 _TARGETS = {*REMEDIES, *STEPS.values(), *_CLASSES, *COMPARISONS}
 _MOST_CENTRES = 10_000
 _MOST_TREES = 100_000  # boosted ones
+_MOST_LEAVES = 1 << 18  # of them together
 _LARGEST_WEIGHT = 1e300
 _FARTHEST = 1e6  # of a centre, on a scale where few are beyond 3
 
@@ -80,6 +81,8 @@ def _boosted_trees(part: _PlainBoostedTrees, scales: int) -> BoostedTrees:
     for name in part.classes:
         if name not in _CLASSES or part.classes.count(name) > 1:
             raise ValueError(f"its boosted trees answer {name!r:.60}, which is no class, or twice")
+    if part.trees << part.depth > _MOST_LEAVES:
+        raise ValueError(f"its boosted trees have more than {_MOST_LEAVES} leaves")
     shape = part.trees, 2**part.depth - 1
     features = unpacked(part.features, shape)
     if not (np.isin(features, np.arange(scales))).all():

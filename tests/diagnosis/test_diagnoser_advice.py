@@ -66,7 +66,7 @@ def test_a_temperature_without_direction_is_unsure_and_says_what_to_compare():
 
 
 def measure(metric, feature):
-    cost = f"mdtree measure --metrics {metric} --dry-run"
+    cost = f"mdtree measure DIRECTORY --metrics {metric} --dry-run"
     return f"measure {metric} ({feature}; to see its cost: {cost}): this "
 
 

@@ -90,13 +90,9 @@ def test_a_known_fact_is_a_number_of_at_least_0(name):
 
 def test_classes_are_counted():
     assert [fault for number in (2, 10, 1000.0) for fault in check_facts({"classes": number})] == []
-    for value in (0, 1, 2.5, float("inf")):
+    for value in (0, 1, 2.5, 10**9, float("inf"), "ten", True, -3):
         assert check_facts({"classes": value}) == [
-            f"fact 'classes' must be a whole number, 2 or more, got {value!r}"
-        ]
-    for value in ("ten", True, -3):
-        assert check_facts({"classes": value}) == [
-            f"fact 'classes' must be a number of at least 0, got {value!r}"
+            f"fact 'classes' must be a whole number, 2 to 1000000, got {value!r}"
         ]
 
 

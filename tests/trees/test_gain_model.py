@@ -296,3 +296,15 @@ def test_where_little_is_known_answers_are_the_same_and_less_sure():
     assert (little.argmax(), little.max() < known.max()) == (known.argmax(), True)
     assert model.levels_of(little=False) == {"0.9": 0.2}
     assert 0 < model.levels_of(little=True)["0.9"] < 0.2
+
+
+@pytest.mark.parametrize(
+    ("error", "least", "most"), [(0.0, 0.97, 0.99), (0.002, 0.7, 0.8), (0.0039, 0.6, 0.61)]
+)
+def test_the_less_there_is_to_gain_the_surer_is_none(error, least, most):
+    """`best` x error is half of the limit at 0.002, and 0 without any error."""
+    classes = ["data_small", "none"]
+    scale = replace(SCALE, trust=1.0)
+    values = {"add_data": np.array([1.0]), "data_small": np.array([0.98]), "none": np.array([0.02])}
+    given = shares(values, np.array([0.01]), classes, scale, np.array([error]))[0, 1]
+    assert least <= given <= most

@@ -404,6 +404,7 @@ def test_boosted_trees_are_written_as_they_are_read(read, tmp_path):
         ({"trees": 0}, "greater than or equal"),
         ({"trees": 3}, "must be 3 x 1"),
         ({"trees": 10**6}, "less than or equal"),
+        ({"trees": 100_000, "depth": 8}, "more than 262144 leaves"),
         ({"depth": 2}, "must be 2 x 3"),
         ({"depth": 0}, "greater than or equal"),
         ({"depth": 99}, "less than or equal"),

@@ -39,8 +39,9 @@ def boosted(
 
     """
     from sklearn.ensemble import HistGradientBoostingClassifier
+    from threadpoolctl import threadpool_limits
 
-    fitted = HistGradientBoostingClassifier(
+    learner = HistGradientBoostingClassifier(
         learning_rate=_RATE,
         max_iter=_ROUNDS,
         max_depth=_DEPTH,
@@ -49,7 +50,10 @@ def boosted(
         l2_regularization=_RIDGE,
         early_stopping=False,
         random_state=0,
-    ).fit(lines, answers, sample_weight=weights)
+    )
+    # one thread: those that share a core with other work wait for each other, for minutes
+    with threadpool_limits(1, user_api="openmp"):
+        fitted = learner.fit(lines, answers, sample_weight=weights)
     # there is no public way to its trees; the comparison below finds what has changed there
     rounds: list[list[Any]] = fitted._predictors  # noqa: SLF001
     trees = [each[number] for number in range(len(rounds[0])) for each in rounds]

@@ -122,6 +122,8 @@ class GainProblem:
         group = np.flatnonzero(clear) % count
         if len(np.unique(group)) < _FEWEST_CLEAR or len(np.unique(answers[group])) == 1:
             return None
+        if not self._scales:  # all groups are alike
+            return None
         weights = problem.weights[group]
         return boosted(problem.lines[clear], answers[group], weights, self.known.classes)
 
