@@ -143,10 +143,10 @@ class Diagnoser:
         # what cannot be measured leaves no doubt: the regression has learnt to do without it
         open_questions = [each for each in found.missing if not is_final(each, row)]
         doubts = self._doubts(row, likely, probability, open_questions, blind=blind)
-        if model is not None and (doubt := gain_doubt(likely, whole_gains, row)):
-            doubts = (*doubts, doubt)
-        if not doubts:
-            expected_gains = without_opposite(likely, expected_gains)
+        if model is not None:  # trees of earlier versions keep what they say
+            doubts += tuple(filter(None, [gain_doubt(likely, whole_gains, row)]))
+            if not doubts:
+                expected_gains = without_opposite(likely, expected_gains)
         undecided = bool(doubts) and (likely in FAILURE_MODES or not self._is_sure(probability))
         remarks = remarks_on(
             self.saved,
