@@ -241,5 +241,5 @@ def _gain(remedy: str, mean: float, leaf: Leaf, row: Row) -> Gain:
         fact=way.fact,
         old=old,
         new=new,
-        factor=new / old if old and new else way.factor,
+        factor=way.factor,
     )
