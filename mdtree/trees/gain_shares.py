@@ -25,8 +25,8 @@ with the usual noise is used; and it is capped at that of nine in ten groups: if
 that is no evidence for `none`.  If all gains are below the noise of the group, and that is below
 half of its error, `none` is the strongest; with boosted trees, which have learnt when nothing
 gains, this rule is left out.  If all gains are below 0.4 % of the chance-level error, `none` is the
-strongest in any case.  The numbers a, b, e and k are fitted to groups of zoos that the regression
-has not seen.
+strongest in any case, and the surer the less there is to gain.  The numbers a, b, e and k are
+fitted to groups of zoos that the regression has not seen.
 """
 
 from __future__ import annotations
