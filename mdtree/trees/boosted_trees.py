@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,22 +64,23 @@ class BoostedTrees:
         scores = np.zeros((len(lines), len(self.classes)))
         own = scores[:, -len(self.starts) :]
         own += self.starts
+        columns = self._columns(lines.shape[1])
         for start in range(0, len(lines), _BLOCK):
             block = slice(start, start + _BLOCK)
-            values = self._values_of(lines[block])
+            values = self._values_of(lines[block], columns)
             own[block] += values.reshape(len(values), len(self.starts), -1).sum(axis=2)
         strengths = np.exp(scores - scores.max(axis=1, keepdims=True))
         strengths /= strengths.sum(axis=1, keepdims=True)
         return dict(zip(self.classes, strengths.T, strict=True))
 
-    def _values_of(self, lines: Floats) -> Floats:
-        """Return the value of each line in each tree."""
+    def _values_of(self, lines: Floats, columns: NDArray[np.intp]) -> Floats:
+        """Return the value of each line in each tree; each question asks for one of the columns."""
         unknown = np.isnan(lines)
         # an unknown feature is a very small number for some questions, and a very large one for
         # the others, which look for it among the columns of the right half
         both = np.hstack([np.where(unknown, -np.inf, lines), np.where(unknown, np.inf, lines)])
         trees, questions = self.features.shape
-        columns, thresholds = self._columns(lines.shape[1]), self.thresholds.reshape(-1)
+        thresholds = self.thresholds.reshape(-1)
         first = np.arange(trees) * questions
         place = np.zeros((len(lines), trees), dtype=np.intp)
         for _ in range(self.depth):
@@ -90,10 +90,7 @@ class BoostedTrees:
         return np.asarray(self.values[np.arange(trees), place - questions])
 
     def _columns(self, count: int) -> NDArray[np.intp]:
-        if self._widest >= count:
-            raise ValueError(f"boosted trees ask for feature {self._widest}, of {count}")
+        widest = int(self.features.max(initial=0))
+        if widest >= count:
+            raise ValueError(f"boosted trees ask for feature {widest}, of {count}")
         return np.asarray((self.features + np.where(self.missing_low, 0, count)).reshape(-1))
-
-    @cached_property
-    def _widest(self) -> int:
-        return int(self.features.max(initial=0))

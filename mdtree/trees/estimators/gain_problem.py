@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from operator import add
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,10 +116,10 @@ class GainProblem:
         Of the copies they see as many as weigh as much as the whole groups.
         """
         count, problem = len(self.matrix), self._problem
-        share = problem.weights / np.tile(problem.weights[:count], len(problem.weights) // count)
+        share = problem.weights / self._of_copies(problem.weights[:count])
         chosen = np.random.default_rng(self.settings.seed).random(len(share)) < share
         _, answers = self.known.answers
-        clear = chosen & np.tile(self.known.clear & ~gone, len(share) // count)
+        clear = chosen & self._of_copies(self.known.clear & ~gone)
         group = np.flatnonzero(clear) % count
         if len(np.unique(group)) < _FEWEST_CLEAR or len(np.unique(answers[group])) == 1:
             return None
@@ -156,7 +157,11 @@ class GainProblem:
         return replace(solved, weights=weights)
 
     def _sums(self, lines: NDArray[np.bool_]) -> KernelSums:
-        return self._problem.sums(np.tile(lines, len(self._problem.lines) // len(lines)))
+        return self._problem.sums(self._of_copies(lines))
+
+    def _of_copies(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Repeat what is known of each group for its copies."""
+        return np.tile(values, len(self._problem.lines) // len(values))
 
     @cached_property
     def _total(self) -> KernelSums:
