@@ -29,10 +29,9 @@ from mdtree.landscape.decisions import item_means
 from mdtree.landscape.oom import within_memory
 from mdtree.landscape.parameters import ParameterLayout, trainable_parameters
 from mdtree.landscape.predictions import Predictions, predict
-from mdtree.landscape.preserve import preserved_state
+from mdtree.landscape.reproducibility import derive_seed, draw, generator, preserved_state
 from mdtree.landscape.runner import ModelRunner
 from mdtree.landscape.score import Score, score
-from mdtree.landscape.seeding import derive_seed, draw, generator
 from mdtree.landscape.similarity.cka import MIN_ITEMS, Kernel, cka, cka_stderr
 from mdtree.landscape.similarity.outputs import Outputs, mixed_sample, outputs
 from mdtree.landscape.surface.grid import SurfacePoint, anchor_points, grid_points
