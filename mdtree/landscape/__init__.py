@@ -4,7 +4,6 @@ Everything here takes a model runner and weights, and returns plain numbers and 
 metrics decide which quantities are measured, on how many items and for how long.
 """
 
-from mdtree.landscape.cost import ComputeCost, CostMeter
 from mdtree.landscape.curvature.double_backward import (
     DoubleBackwardResult,
     NoSecondDerivativeError,
@@ -30,7 +29,7 @@ from mdtree.landscape.oom import within_memory
 from mdtree.landscape.parameters import ParameterLayout, trainable_parameters
 from mdtree.landscape.predictions import Predictions, predict
 from mdtree.landscape.reproducibility import derive_seed, draw, generator, preserved_state
-from mdtree.landscape.runner import ModelRunner
+from mdtree.landscape.runner import ComputeCost, CostMeter, ModelRunner
 from mdtree.landscape.score import Score, score
 from mdtree.landscape.similarity.cka import MIN_ITEMS, Kernel, cka, cka_stderr
 from mdtree.landscape.similarity.outputs import Outputs, mixed_sample, outputs

@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from mdtree.batch import Batch, size
 from mdtree.exceptions import MdtreeError
 from mdtree.items import Items
-from mdtree.landscape.cost import ComputeCost
 from mdtree.landscape.curvature.convolution import FastConvolutions
 from mdtree.landscape.curvature.gradient_graph import (
     GradientGraph,
@@ -30,7 +29,7 @@ from mdtree.landscape.curvature.gradient_graph import (
 )
 from mdtree.landscape.curvature.item_curvature import item_curvatures
 from mdtree.landscape.parameters import ParameterLayout, trainable_parameters
-from mdtree.landscape.runner import ModelRunner
+from mdtree.landscape.runner import ComputeCost, ModelRunner
 from mdtree.network import Run, Weights
 
 __all__ = ["Hessian", "LossError", "mean_loss"]

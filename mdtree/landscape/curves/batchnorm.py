@@ -15,9 +15,8 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from mdtree.batch import Batch, size
 from mdtree.items import Items
-from mdtree.landscape.cost import ComputeCost
 from mdtree.landscape.oom import within_memory
-from mdtree.landscape.runner import ModelRunner
+from mdtree.landscape.runner import ComputeCost, ModelRunner
 from mdtree.network import Run
 
 __all__ = ["batch_statistics", "batches_with_variance", "has_statistics", "reestimate"]
