@@ -24,10 +24,9 @@ from mdtree.landscape.curves.training import (
     TrainedCurve,
     train_curve,
 )
-from mdtree.landscape.decisions import item_means
 from mdtree.landscape.oom import within_memory
 from mdtree.landscape.parameters import ParameterLayout, trainable_parameters
-from mdtree.landscape.predictions import Predictions, predict
+from mdtree.landscape.predictions import Predictions, item_means, predict
 from mdtree.landscape.reproducibility import derive_seed, draw, generator, preserved_state
 from mdtree.landscape.runner import ComputeCost, CostMeter, ModelRunner
 from mdtree.landscape.score import Score, score

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from mdtree.batch import size
 from mdtree.items import Items
-from mdtree.landscape.decisions import decisions
 from mdtree.landscape.oom import within_memory
+from mdtree.landscape.predictions import decisions
 from mdtree.landscape.runner import ComputeCost, ModelRunner
 from mdtree.network import Run
 

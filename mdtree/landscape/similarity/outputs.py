@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from mdtree.items import Items, TensorItems, in_memory
-from mdtree.landscape.decisions import decisions
 from mdtree.landscape.oom import within_memory
+from mdtree.landscape.predictions import decisions
 from mdtree.landscape.reproducibility import draw
 from mdtree.landscape.runner import ComputeCost, ModelRunner
 from mdtree.landscape.similarity.cka import Kernel
