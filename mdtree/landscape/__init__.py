@@ -15,9 +15,8 @@ from mdtree.landscape.curvature.operator import Hessian, LossError, mean_loss
 from mdtree.landscape.curvature.pyhessian import PyHessianResult, published_hessian
 from mdtree.landscape.curvature.trace import Trace, estimate_trace, forms_outside
 from mdtree.landscape.curves.batchnorm import has_statistics, reestimate
-from mdtree.landscape.curves.bezier import BezierCurve, straight_line
+from mdtree.landscape.curves.bezier import BezierCurve, random_weights, straight_line
 from mdtree.landscape.curves.profile import Point, Profile, ProfileValue, profile
-from mdtree.landscape.curves.random_weights import random_weights
 from mdtree.landscape.curves.training import (
     ConvergenceCheck,
     CurveTraining,
