@@ -31,11 +31,13 @@ from mdtree.landscape.runner import ComputeCost, CostMeter, ModelRunner
 from mdtree.landscape.score import Score, score
 from mdtree.landscape.similarity.cka import MIN_ITEMS, Kernel, cka, cka_stderr
 from mdtree.landscape.similarity.outputs import Outputs, mixed_sample, outputs
-from mdtree.landscape.surface.grid import SurfacePoint, anchor_points, grid_points
-from mdtree.landscape.surface.plane import (
+from mdtree.landscape.surface import (
     MOST_ANCHORS,
     Plane,
+    SurfacePoint,
+    anchor_points,
     filter_normalised,
+    grid_points,
     plane_through,
 )
 
