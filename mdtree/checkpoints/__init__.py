@@ -11,11 +11,11 @@ from mdtree.checkpoints.lazy import (
     in_memory_tensors,
     stored_tensors,
 )
-from mdtree.checkpoints.links import check_within
 from mdtree.checkpoints.listing import list_base, list_tensors, trained_labels
 from mdtree.checkpoints.loading import Checkpoint, counters_of, load_checkpoint, load_weights
 from mdtree.checkpoints.moments import latest, moments, plainest
 from mdtree.checkpoints.names import in_natural_order
+from mdtree.checkpoints.parts import check_within, file_digest, parts_of
 from mdtree.checkpoints.remote import (
     check_place,
     fetched,
@@ -23,7 +23,6 @@ from mdtree.checkpoints.remote import (
     local_copy,
     remove_temporary_folders,
 )
-from mdtree.checkpoints.safe_reading import file_digest, parts_of
 from mdtree.checkpoints.snapshots import snapshots, undecided
 from mdtree.checkpoints.state_dict import find_weights
 from mdtree.checkpoints.trajectory import LAST, Best, Selected, StepChoice, saved_at, select

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mdtree.checkpoints.adapters import is_adapter, read_adapter_config
 from mdtree.checkpoints.lazy import LazyTensor, stored_tensors
-from mdtree.checkpoints.safe_reading import file_digest
+from mdtree.checkpoints.parts import file_digest
 from mdtree.exceptions import CheckpointError
 from mdtree.regular_file import open_regular
 

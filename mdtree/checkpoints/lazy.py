@@ -21,7 +21,8 @@ from torch import Tensor
 
 from mdtree.checkpoints.detect import Kind, kind_of
 from mdtree.checkpoints.names import natural
-from mdtree.checkpoints.safe_reading import is_text, joined, parts_of, read
+from mdtree.checkpoints.parts import joined, parts_of
+from mdtree.checkpoints.safe_reading import is_text, read
 from mdtree.checkpoints.state_dict import find_weights, unwrapped
 from mdtree.exceptions import UnreadableError
 

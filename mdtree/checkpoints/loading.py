@@ -13,11 +13,11 @@ from mdtree.checkpoints.bases import base_of
 from mdtree.checkpoints.counters import counters_beside, counters_in, trained_steps
 from mdtree.checkpoints.detect import Kind, kind_of
 from mdtree.checkpoints.lazy import stored_tensors
-from mdtree.checkpoints.links import check_within
 from mdtree.checkpoints.listing import list_tensors
 from mdtree.checkpoints.matching import matched
 from mdtree.checkpoints.merging import changed_names
-from mdtree.checkpoints.safe_reading import file_digest, read
+from mdtree.checkpoints.parts import check_within, file_digest
+from mdtree.checkpoints.safe_reading import read
 from mdtree.checkpoints.state_dict import FoundWeights, find_weights
 from mdtree.exceptions import UnreadableError
 
