@@ -1,17 +1,15 @@
 """Checkpoints: from a path to the weights of a model. No code in a file is ever run."""
 
 from mdtree.checkpoints.adapters import is_adapter, read_adapter_config
-from mdtree.checkpoints.bases import base_of
 from mdtree.checkpoints.discovery import INNER, Folder, checkpoint_files, find_folders, named_files
-from mdtree.checkpoints.duplicates import equal_files, equal_tensors, equal_weights
-from mdtree.checkpoints.kinship import kinship
+from mdtree.checkpoints.kinship import equal_files, equal_tensors, equal_weights, kinship
 from mdtree.checkpoints.lazy import (
     LazyTensor,
     TensorListing,
     in_memory_tensors,
     stored_tensors,
 )
-from mdtree.checkpoints.listing import list_base, list_tensors, trained_labels
+from mdtree.checkpoints.listing import base_of, list_base, list_tensors, trained_labels
 from mdtree.checkpoints.loading import Checkpoint, counters_of, load_checkpoint, load_weights
 from mdtree.checkpoints.moments import latest, moments, plainest
 from mdtree.checkpoints.names import in_natural_order

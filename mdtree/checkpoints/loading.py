@@ -9,11 +9,10 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from mdtree.checkpoints.adapters import is_adapter
-from mdtree.checkpoints.bases import base_of
 from mdtree.checkpoints.counters import counters_beside, counters_in, trained_steps
 from mdtree.checkpoints.detect import Kind, kind_of
 from mdtree.checkpoints.lazy import stored_tensors
-from mdtree.checkpoints.listing import list_tensors
+from mdtree.checkpoints.listing import base_of, list_tensors
 from mdtree.checkpoints.matching import matched
 from mdtree.checkpoints.merging import changed_names
 from mdtree.checkpoints.parts import check_within, file_digest
