@@ -31,9 +31,8 @@ from torch import Tensor
 from mdtree.checkpoints import LazyTensor
 from mdtree.progress import Progress, Silent
 from mdtree.runtime.threads import one_thread
-from mdtree.spectra.eigenvalues import gram
+from mdtree.spectra.eigenvalues import edge_of, gram
 from mdtree.spectra.matrix import Matrix, find_matrices
-from mdtree.spectra.randomness import edge_of
 
 __all__ = ["EXAMINED", "INTRUDING", "Update", "updates"]
 
