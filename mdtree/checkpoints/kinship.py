@@ -1,8 +1,8 @@
 """Kinship: whether networks are equal, seeds, or snapshots of one run, by their weights alone.
 
-`best.pt` and `last.pt` are equal if the last was the best.  Two networks that started from different
-random weights stay apart in at least one matrix; one that was saved twice in a run is close to
-itself in all of them.  For matrices a and b
+`best.pt` and `last.pt` are equal if the last was the best.  Two networks that started from
+different random weights stay apart in at least one matrix; one that was saved twice in a run is
+close to itself in all of them.  For matrices a and b
 
     overlap = 2 <a, b> / (|a|^2 + |b|^2) ,
 
