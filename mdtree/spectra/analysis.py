@@ -24,7 +24,7 @@ import torch
 
 from mdtree.checkpoints import LazyTensor
 from mdtree.progress import Progress, Silent
-from mdtree.runtime.threads import one_thread
+from mdtree.runtime.device import one_thread
 from mdtree.spectra.layer import Layer, Rules, analyse
 from mdtree.spectra.matrix import Skipped, find_matrices
 from mdtree.spectra.state import State

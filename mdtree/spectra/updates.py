@@ -30,7 +30,7 @@ from torch import Tensor
 
 from mdtree.checkpoints import LazyTensor
 from mdtree.progress import Progress, Silent
-from mdtree.runtime.threads import one_thread
+from mdtree.runtime.device import one_thread
 from mdtree.spectra.eigenvalues import edge_of, gram
 from mdtree.spectra.matrix import Matrix, find_matrices
 
