@@ -29,11 +29,10 @@ import torch
 from torch import Tensor
 
 from mdtree.items import Items
-from mdtree.landscape.curves.batchnorm import reestimate
+from mdtree.landscape.curves.batchnorm import score_reestimated
 from mdtree.landscape.parameters import ParameterLayout
 from mdtree.landscape.runner import ModelRunner
-from mdtree.landscape.score import Score, score
-from mdtree.network import Run, Weights
+from mdtree.network import Weights
 
 __all__ = [
     "MOST_ANCHORS",
@@ -265,10 +264,7 @@ def _measured(
     weights: Mapping[str, Tensor],
     place: tuple[float, float],
 ) -> SurfacePoint:
-    def work(run: Run) -> Score:
-        reestimate(runner, statistics, run)
-        return score(runner, items, run)
-
+    work = partial(score_reestimated, runner, items, statistics)
     scored = runner.network.with_weights(weights, work)
     error = None if scored.wrong is None else scored.error()
     return SurfacePoint(x=place[0], y=place[1], loss=scored.mean_loss(), error=error)
