@@ -7,10 +7,11 @@ from mdtree.checkpoints.lazy import (
     LazyTensor,
     TensorListing,
     in_memory_tensors,
+    load_weights,
     stored_tensors,
 )
 from mdtree.checkpoints.listing import base_of, list_base, list_tensors, trained_labels
-from mdtree.checkpoints.loading import Checkpoint, counters_of, load_checkpoint, load_weights
+from mdtree.checkpoints.loading import Checkpoint, counters_of, load_checkpoint
 from mdtree.checkpoints.moments import latest, moments, plainest
 from mdtree.checkpoints.names import in_natural_order
 from mdtree.checkpoints.parts import check_within, file_digest, parts_of

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import TypeVar
 
 import torch
 
 from mdtree.exceptions import MdtreeError
 
-__all__ = ["held_share", "one_thread", "pick_device", "visible_gpus"]
+__all__ = ["held_share", "one_thread", "pick_device", "single_threads", "visible_gpus"]
 
 ResultT = TypeVar("ResultT")
 
@@ -74,3 +76,14 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def single_threads(count: int) -> Iterator[ThreadPoolExecutor]:
+    """Work in so many threads inside the context, each with one thread of linear algebra.
+
+    Two threads that share one small matrix wait for each other most of the time.
+    """
+    one_each = partial(torch.set_num_threads, 1)
+    with one_thread(), ThreadPoolExecutor(count, initializer=one_each) as pool:
+        yield pool

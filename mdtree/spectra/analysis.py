@@ -15,16 +15,14 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-import torch
 
 from mdtree.checkpoints import LazyTensor
 from mdtree.progress import Progress, Silent
-from mdtree.runtime.device import one_thread
+from mdtree.runtime.device import single_threads
 from mdtree.spectra.layer import Layer, Rules, analyse
 from mdtree.spectra.matrix import Skipped, find_matrices
 from mdtree.spectra.state import State
@@ -105,8 +103,6 @@ def analyse_all(
 ) -> Analysis:
     """Analyse every layer, several at a time with one thread of linear algebra each.
 
-    Two threads that share one small matrix wait for each other most of the time.
-
     Args:
         tensors: The tensors of a checkpoint.
         rules: How layers are analysed.
@@ -117,17 +113,13 @@ def analyse_all(
     matrices, skipped = find_matrices(tensors, convention=rules.convention)
     progress.start(len(matrices))
     layers = []
-    with one_thread(), ThreadPoolExecutor(threads, initializer=_alone) as pool:
+    with single_threads(threads) as pool:
         for layer in pool.map(partial(analyse, rules=rules), matrices):
             progress.step(layer.name)
             layers.append(layer)
     return Analysis(
         layers=tuple(layers), skipped=tuple(skipped), rules=rules, embeddings=embeddings
     )
-
-
-def _alone() -> None:
-    torch.set_num_threads(1)
 
 
 @dataclass(frozen=True, kw_only=True)
