@@ -19,7 +19,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from mdtree.datasets import Items
 from mdtree.landscape import ModelRunner, preserved_state
-from mdtree.runtime.threads import one_thread
+from mdtree.runtime.device import one_thread
 
 __all__ = ["layer_work", "suited_threads"]
 
