@@ -6,7 +6,7 @@ The shapes that all bars share (#needed, #cap) are drawn once, in templates/shap
 from __future__ import annotations
 
 from mdtree.diagnosis import Gain
-from mdtree.render.axis import PlotAxis
+from mdtree.render.plot import PlotAxis
 from mdtree.render.svg import Markup, element, percent
 
 __all__ = ["gain_bar", "probability_bar"]

@@ -5,9 +5,8 @@ from __future__ import annotations
 import statistics
 
 from mdtree.messages import plural
-from mdtree.render.axis import PlotAxis, linear
 from mdtree.render.formatting import fixed
-from mdtree.render.plot import Plot
+from mdtree.render.plot import Plot, PlotAxis, linear
 from mdtree.render.svg import Figure
 from mdtree.render.table import beyond, lines, name_of, numeric
 from mdtree.rows import Row

@@ -7,9 +7,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from mdtree.messages import plural
-from mdtree.render.axis import PlotAxis, linear, logarithmic
 from mdtree.render.formatting import short
-from mdtree.render.plot import Plot
+from mdtree.render.plot import Plot, PlotAxis, linear, logarithmic
 from mdtree.render.spectral_bulk import Bulk, bulk_of
 from mdtree.render.svg import Figure, Markup
 from mdtree.render.table import beyond, lines, numeric

@@ -10,7 +10,6 @@ from mdtree.diagnosis import CheckResult, Verdict, found_checks
 from mdtree.failure_modes import FAILURE_MODES
 from mdtree.labelling import number_of
 from mdtree.messages import plural
-from mdtree.render.axis import linear
 from mdtree.render.bars import gain_bar, probability_bar
 from mdtree.render.formatting import (
     COARSE,
@@ -26,6 +25,7 @@ from mdtree.render.formatting import (
     with_error,
 )
 from mdtree.render.pictures import pictures
+from mdtree.render.plot import linear
 from mdtree.render.strips import absent, marks, scales, strip_of
 from mdtree.render.svg import Markup, element
 from mdtree.render.table import left_out, name_of

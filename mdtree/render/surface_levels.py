@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from mdtree.render.axis import linear
+from mdtree.render.plot import linear
 
 __all__ = ["Scale", "scale"]
 
