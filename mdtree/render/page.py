@@ -20,7 +20,6 @@ from mdtree.render.summary import card, shared_parts, summary
 from mdtree.render.svg import Markup
 from mdtree.render.training_pictures import training_pictures
 from mdtree.render.trajectory_text import heading, kept, last_steps
-from mdtree.render.words import WORDS
 from mdtree.rows import Row
 from mdtree.trees import SavedTree
 
@@ -237,7 +236,6 @@ def _page(
         most=report.most,
         undiagnosed=[row for row in report.rows if row.key not in diagnosed],
         back=back,
-        words=WORDS.items(),
     )
 
 
