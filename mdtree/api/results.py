@@ -61,7 +61,7 @@ class Rows(_Results[Row]):
         return frame(self)
 
     def _repr_html_(self) -> str:
-        from mdtree.render.rows_html import rows_html
+        from mdtree.render.rows_table import rows_html
 
         return rows_html(self)
 
@@ -175,7 +175,7 @@ class Verdicts(_Results[Verdict]):
         return report_page(self, self._own_rows(), self._trees, **limits)
 
     def _repr_html_(self) -> str:
-        from mdtree.render.rows_html import framed
+        from mdtree.render.html import framed
 
         return framed(self._page(most=_CARDS), height=_HEIGHT)
 

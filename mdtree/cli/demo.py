@@ -13,8 +13,8 @@ from mdtree.cli.stop_signals import resumable
 from mdtree.failure_modes import FAILURE_MODES
 from mdtree.render.durations import about
 from mdtree.render.page_file import write_page
+from mdtree.render.rows_table import rows_table
 from mdtree.render.terminal import printable, reason_text
-from mdtree.render.terminal_rows import rows_table
 from mdtree.rows.atomic import own
 
 __all__ = ["command"]

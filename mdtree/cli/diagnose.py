@@ -27,8 +27,8 @@ from mdtree.cli.verdict_output import print_json, print_markdown, print_verdicts
 from mdtree.exceptions import MdtreeError
 from mdtree.recipes import checked_facts, words
 from mdtree.render.page_file import write_page
+from mdtree.render.rows_table import counted_once
 from mdtree.render.terminal import paragraph, reason_text
-from mdtree.render.terminal_rows import counted_once
 from mdtree.render.trajectory_text import trajectory_text
 from mdtree.rows import TARGET, is_address, measured_file, target_fault
 

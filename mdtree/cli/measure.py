@@ -26,8 +26,8 @@ from mdtree.cli.screens import say, tell
 from mdtree.cli.stop_signals import resumable
 from mdtree.recipes import words
 from mdtree.render.durations import duration
+from mdtree.render.rows_table import SHOWN, row_text, rows_table
 from mdtree.render.terminal import plural, printable, reason_text, table
-from mdtree.render.terminal_rows import SHOWN, row_text, rows_table
 from mdtree.render.trajectory_text import trajectory_text
 from mdtree.rows import STEP_DETAIL, Row, open_rows, rows_file
 
