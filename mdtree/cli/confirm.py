@@ -17,8 +17,7 @@ from mdtree.cli.screens import say, tell
 from mdtree.cli.stop_signals import resumable
 from mdtree.cli.verdict_options import judging
 from mdtree.failure_modes import REMEDIES
-from mdtree.render.durations import duration, estimated_duration
-from mdtree.render.formatting import points
+from mdtree.render.formatting import duration, estimated_duration, points
 from mdtree.render.terminal import paragraph, plural, printable, reason_text, table
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from mdtree.cli.stop_signals import resumable
 from mdtree.exceptions import MdtreeError
 from mdtree.messages import chance
 from mdtree.recipes import NO_RECIPE, RECIPE_NAME, has_recipe, holds_only_rows
-from mdtree.render.durations import about
+from mdtree.render.formatting import about
 from mdtree.render.terminal import plural, printable
 from mdtree.rows import Row, load_rows, measured_file, of_protocol, rows_file
 

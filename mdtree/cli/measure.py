@@ -25,7 +25,7 @@ from mdtree.cli.progress_bar import Bar
 from mdtree.cli.screens import say, tell
 from mdtree.cli.stop_signals import resumable
 from mdtree.recipes import words
-from mdtree.render.durations import duration
+from mdtree.render.formatting import duration
 from mdtree.render.rows_table import SHOWN, row_text, rows_table
 from mdtree.render.terminal import plural, printable, reason_text, table
 from mdtree.render.trajectory_text import trajectory_text

@@ -24,7 +24,7 @@ from mdtree.cli.screens import say, tell
 from mdtree.cli.stop_signals import resumable
 from mdtree.exceptions import OutputError, RowsError
 from mdtree.messages import shortened
-from mdtree.render.durations import duration, estimated_duration
+from mdtree.render.formatting import duration, estimated_duration
 from mdtree.render.terminal import plural, printable, reason_text, table
 from mdtree.render.terminal_labels import labels_text
 from mdtree.rows.atomic import atomic_file

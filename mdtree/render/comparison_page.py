@@ -22,8 +22,8 @@ from mdtree.render.comparison_words import (
     title,
     verdict_line,
 )
-from mdtree.render.formatting import meaning
 from mdtree.render.html import rendered
+from mdtree.render.verdict_words import meaning
 from mdtree.rows.atomic import atomic_file
 from mdtree.rows.file_kinds import PAGE
 

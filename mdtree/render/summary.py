@@ -10,25 +10,21 @@ from mdtree.diagnosis import CheckResult, Gain, Verdict, found_checks
 from mdtree.failure_modes import FAILURE_MODES
 from mdtree.labelling import number_of
 from mdtree.messages import plural
-from mdtree.render.formatting import (
-    COARSE,
-    meaning,
-    plain,
-    prediction_set,
-    question,
-    resources,
-    scale_of_gains,
-    short,
-    support,
-    target,
-    with_error,
-)
+from mdtree.render.formatting import COARSE, plain, question, short, with_error
 from mdtree.render.pictures import pictures
 from mdtree.render.plot import PlotAxis, linear
 from mdtree.render.strips import absent, marks, scales, strip_of
 from mdtree.render.svg import Markup, element, percent
 from mdtree.render.table import left_out, name_of
 from mdtree.render.tree import tree_shape, walk_picture
+from mdtree.render.verdict_words import (
+    meaning,
+    prediction_set,
+    resources,
+    scale_of_gains,
+    support,
+    target,
+)
 from mdtree.rows import PROTOCOLS, QUANTITIES, Measured, Missing, Row, remaining
 from mdtree.trees import FEATURES, SavedTree
 
