@@ -85,7 +85,7 @@ class Comparisons(_Results[Comparison]):
 
     def to_html(self) -> str:
         """Return these comparisons as one page, as `mdtree compare --html` writes it."""
-        from mdtree.render.comparison_page import comparison_page
+        from mdtree.render.comparison import comparison_page
 
         return comparison_page(
             Compared(comparisons=(*self,), failures=self.failures, unchanged=self.unchanged)
@@ -93,7 +93,7 @@ class Comparisons(_Results[Comparison]):
 
     def to_markdown(self) -> str:
         """Return these comparisons as Markdown, as `mdtree compare --markdown` prints it."""
-        from mdtree.render.comparison_markdown import comparisons_markdown
+        from mdtree.render.comparison import comparisons_markdown
 
         return comparisons_markdown(self, most=len(self), failures=self.failures)
 

@@ -89,7 +89,7 @@ def command(
             progress=bar,
         )
     if html is not None:
-        from mdtree.render.comparison_page import write_comparison_page
+        from mdtree.render.comparison import write_comparison_page
 
         write_comparison_page(html, compared)
     if as_json:
@@ -116,6 +116,6 @@ def _print_json(compared: Compared) -> None:
 
 
 def _print_markdown(compared: Compared) -> None:
-    from mdtree.render.comparison_markdown import comparisons_markdown
+    from mdtree.render.comparison import comparisons_markdown
 
     click.echo(comparisons_markdown(compared.comparisons, most=WHOLE, failures=compared.failures))

@@ -17,7 +17,7 @@ WHOLE = 3  # comparisons that are written out in full; more become a table
 
 def print_comparisons(found: Sequence[Comparison], *, how_to_see_one: str) -> None:
     """Print comparisons: a table where there are several, and each in full where they are few."""
-    from mdtree.render.terminal_comparison import comparison_text, comparisons_table
+    from mdtree.render.comparison import comparison_text, comparisons_table
 
     if len(found) > 1:
         say(comparisons_table(found))

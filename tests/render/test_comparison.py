@@ -1,14 +1,13 @@
-"""Comparisons as text: hostile names start nothing, and both forms say the same."""
+"""Comparisons as text and as Markdown: hostile names start nothing, and both forms say the same."""
 
 from __future__ import annotations
 
 import pytest
 
 from mdtree.diagnosis import LEVEL, compare_groups
-from mdtree.render.comparison_markdown import comparisons_markdown
+from mdtree.render.comparison import comparison_text, comparisons_markdown, comparisons_table
 from mdtree.render.comparison_noise import p_value
 from mdtree.render.svg import Markup
-from mdtree.render.terminal_comparison import comparison_text, comparisons_table
 from mdtree.rows import Measured, Missing
 from tests.support.reports import HOSTILE, parsed
 from tests.support.rows import row
