@@ -15,7 +15,7 @@ from typing import Any
 from mdtree.diagnosis import Trajectory, Verdict, headline, headline_of_all, trajectories
 from mdtree.render.html import rendered
 from mdtree.render.overview import maps, orders
-from mdtree.render.phase_diagram import LETTERS
+from mdtree.render.phases import LETTERS
 from mdtree.render.summary import card, shared_parts, summary
 from mdtree.render.svg import Markup
 from mdtree.render.training_pictures import training_pictures
