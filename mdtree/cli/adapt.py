@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mdtree.cli.completion import complete_trees
+from mdtree.cli.options import complete_trees
 from mdtree.cli.screens import say, tell
 from mdtree.render.terminal import plural, printable, table
 from mdtree.rows import PROTOCOLS, load_rows

@@ -11,7 +11,7 @@ import click
 from click import Context, Parameter
 from click.shell_completion import CompletionItem
 
-from mdtree.cli.completion import complete_listed, complete_modes
+from mdtree.cli.options import complete_listed, complete_modes
 from mdtree.cli.screens import print_xml
 from mdtree.exceptions import MdtreeError
 from mdtree.messages import listed, plural, printable, shortened

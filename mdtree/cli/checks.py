@@ -8,7 +8,7 @@ import json
 import click
 
 from mdtree.cli.check_options import complete_codes, known_codes
-from mdtree.cli.name_lists import joined
+from mdtree.cli.options import joined
 from mdtree.cli.screens import say
 
 __all__ = ["command"]

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mdtree.cli.comparison_output import WHOLE, print_comparisons
-from mdtree.cli.cut_rows import tell_of_cut_line
 from mdtree.cli.measuring_options import protocol_option
+from mdtree.cli.notices import tell_of_cut_line
+from mdtree.cli.options import judging
+from mdtree.cli.output import WHOLE, print_comparisons
 from mdtree.cli.progress_bar import Bar
 from mdtree.cli.screens import tell
-from mdtree.cli.verdict_options import judging
 from mdtree.exceptions import MdtreeError
 from mdtree.render.terminal import paragraph, printable, reason_text
 from mdtree.rows import load_rows, of_protocol

@@ -20,10 +20,9 @@ from mdtree.cli.check_options import (
 )
 from mdtree.cli.judged_rows import judged_rows
 from mdtree.cli.measuring_options import MEASURED, measuring
-from mdtree.cli.name_lists import joined
+from mdtree.cli.options import joined, judging
+from mdtree.cli.output import print_json, print_markdown, print_verdicts
 from mdtree.cli.screens import say, tell
-from mdtree.cli.verdict_options import judging
-from mdtree.cli.verdict_output import print_json, print_markdown, print_verdicts
 from mdtree.exceptions import MdtreeError
 from mdtree.recipes import checked_facts, words
 from mdtree.render.page_file import write_page

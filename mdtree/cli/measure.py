@@ -11,16 +11,15 @@ from typing import Any
 
 import click
 
-from mdtree.cli.completion import complete_metrics, complete_quantities
 from mdtree.cli.executor_options import (
     make_executor_config,
     max_failures,
     results_alone,
     share_of_work,
 )
-from mdtree.cli.found import FoundPrinter
 from mdtree.cli.measuring_options import MEASURED, make_request, measuring
-from mdtree.cli.name_lists import joined
+from mdtree.cli.notices import FoundPrinter
+from mdtree.cli.options import complete_metrics, complete_quantities, joined
 from mdtree.cli.progress_bar import Bar
 from mdtree.cli.screens import say, tell
 from mdtree.cli.stop_signals import resumable

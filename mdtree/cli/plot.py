@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from mdtree.cli.cut_rows import tell_of_cut_line
+from mdtree.cli.notices import tell_of_cut_line
 from mdtree.cli.screens import print_xml, say, tell
 from mdtree.exceptions import MdtreeError, RowsError
 from mdtree.messages import listed, nearest

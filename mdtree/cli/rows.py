@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from mdtree.cli.cut_rows import tell_of_cut_line
 from mdtree.cli.group import Group
+from mdtree.cli.notices import tell_of_cut_line
 from mdtree.cli.screens import say, tell
 from mdtree.exceptions import MdtreeError, OutputError
 from mdtree.render.rows_table import SHOWN, row_text, rows_table

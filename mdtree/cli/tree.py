@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from mdtree.cli.completion import complete_trees
 from mdtree.cli.group import Group
+from mdtree.cli.options import complete_trees
 from mdtree.cli.screens import say
 from mdtree.render.terminal import plural, printable, table
 from mdtree.rows.atomic import atomic_file
