@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from mdtree.cli.check_options import (
+from mdtree.cli.checks import (
     PRINTED,
     check_outputs,
     codes_that_fail,
