@@ -28,6 +28,7 @@ __all__ = [
     "percent",
     "plain",
     "points",
+    "power_of_ten",
     "question",
     "sentence",
     "short",
@@ -43,6 +44,7 @@ _SPELT = {"cka": "CKA", "hessian": "Hessian"}
 _ROUGH = 0.25  # of a value: a larger error can be seen in its logarithm
 _FIXED = 100.0  # larger numbers need no digits behind the point
 _MINUTE, _HOUR = 60, 3600  # seconds
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def plain(name: str) -> str:
@@ -83,6 +85,15 @@ def fixed(value: float, digits: int = 2) -> str:
     ('0.50', '2.000', '1.5e+09')
     """
     return f"{value:.{digits}f}" if abs(value) < _FIXED else short(value)
+
+
+def power_of_ten(power: int) -> str:
+    """Write a power of ten.
+
+    >>> power_of_ten(-3)
+    '10⁻³'
+    """
+    return f"10{str(power).translate(_RAISED)}"
 
 
 def with_unit(text: str, unit: str) -> str:

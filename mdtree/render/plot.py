@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from mdtree.render.formatting import short
+from mdtree.render.formatting import power_of_ten, short
 from mdtree.render.svg import Markup, element, path, percent, picture
 
 __all__ = ["Plot", "PlotAxis", "linear", "logarithmic"]
@@ -19,7 +19,6 @@ _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 _TICKS = 5  # at most, besides the first
 _LARGEST, _SMALLEST = 1e100, 1e-100  # numbers beyond are drawn there
 _FLAT = 0.02  # of a value; a smaller change is not drawn, so that ticks differ
-_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _DECADES = 4  # ticks at most
 _MIDDLE = 50.0  # percent
 _Points = Sequence[tuple[float, float]]
@@ -48,7 +47,7 @@ class PlotAxis:
     def written(self, tick: float) -> str:
         """Write a tick."""
         if self.decades and not 0.01 <= tick <= 100:  # noqa: PLR2004 - too many zeros to read
-            return f"10{str(round(math.log10(tick))).translate(_RAISED)}"
+            return power_of_ten(round(math.log10(tick)))
         return short(tick, digits=4)
 
 
