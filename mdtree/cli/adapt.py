@@ -12,7 +12,8 @@ import click
 
 from mdtree.cli.options import complete_trees
 from mdtree.cli.screens import say, tell
-from mdtree.render.terminal import plural, printable, table
+from mdtree.messages import plural, printable
+from mdtree.render.terminal import table
 from mdtree.rows import PROTOCOLS, load_rows
 
 if TYPE_CHECKING:

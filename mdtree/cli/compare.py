@@ -15,7 +15,8 @@ from mdtree.cli.output import WHOLE, print_comparisons
 from mdtree.cli.progress_bar import Bar
 from mdtree.cli.screens import tell
 from mdtree.exceptions import MdtreeError
-from mdtree.render.terminal import paragraph, printable, reason_text
+from mdtree.messages import printable
+from mdtree.render.terminal import paragraph, reason_text
 from mdtree.rows import load_rows, of_protocol
 
 if TYPE_CHECKING:

@@ -15,8 +15,9 @@ from mdtree.cli.progress_bar import Bar
 from mdtree.cli.screens import say, tell
 from mdtree.cli.stop_signals import resumable
 from mdtree.failure_modes import REMEDIES
+from mdtree.messages import plural, printable
 from mdtree.render.formatting import duration, estimated_duration, points
-from mdtree.render.terminal import paragraph, plural, printable, reason_text, table
+from mdtree.render.terminal import paragraph, reason_text, table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

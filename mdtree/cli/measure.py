@@ -23,10 +23,11 @@ from mdtree.cli.options import complete_metrics, complete_quantities, joined
 from mdtree.cli.progress_bar import Bar
 from mdtree.cli.screens import say, tell
 from mdtree.cli.stop_signals import resumable
+from mdtree.messages import plural, printable
 from mdtree.recipes import words
 from mdtree.render.formatting import duration
 from mdtree.render.rows_table import SHOWN, row_text, rows_table
-from mdtree.render.terminal import plural, printable, reason_text, table
+from mdtree.render.terminal import reason_text, table
 from mdtree.render.trajectory_text import trajectory_text
 from mdtree.rows import STEP_DETAIL, Row, open_rows, rows_file
 

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mdtree.cli.screens import error_screen, tell
+from mdtree.messages import printable
 from mdtree.render.screen import shown_on
-from mdtree.render.terminal import printable, table
+from mdtree.render.terminal import table
 from mdtree.rows import find_rows
 from mdtree.rows.reading import cut_line
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from mdtree.exceptions import RowsError
 from mdtree.failure_modes import FAILURE_MODES
 from mdtree.labelling import Label
+from mdtree.messages import plural
 from mdtree.render.formatting import plain, short
 from mdtree.render.phases import DIGITS, LETTERS, Cell, Phase, mark_of, phase_title
 from mdtree.render.style import COLOURS
 from mdtree.render.svg import NAMESPACE, Markup, element
-from mdtree.render.terminal import plural
 
 __all__ = ["phase_svg"]
 

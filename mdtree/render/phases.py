@@ -12,8 +12,9 @@ from typing import Generic, TypeVar
 
 from mdtree.failure_modes import FAILURE_MODES, REMEDIES
 from mdtree.labelling import Label, number_of
+from mdtree.messages import plural, printable
 from mdtree.render.formatting import plain, short
-from mdtree.render.terminal import plural, printable, table
+from mdtree.render.terminal import table
 from mdtree.rows import Row
 
 __all__ = [

@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from itertools import islice
 
-from mdtree.messages import listed, plural, shortened
+from mdtree.messages import listed, plural, printable, shortened
 from mdtree.render.formatting import COARSE, TO_TOLERANCE, is_unconverged, number
 from mdtree.render.svg import Markup, element
 from mdtree.render.table import name_of
-from mdtree.render.terminal import printable, table
+from mdtree.render.terminal import table
 from mdtree.rows import QUANTITIES, Measured, Missing, Row, remaining
 from mdtree.rows.row import row_to_json
 

@@ -6,8 +6,9 @@ import re
 
 import pytest
 
+from mdtree.messages import plural, printable
 from mdtree.render.screen import Screen, columns, shown_on
-from mdtree.render.terminal import plural, printable, table
+from mdtree.render.terminal import table
 
 
 def test_one_thing_and_several():
