@@ -13,8 +13,15 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mdtree.adaptation.noise import chance, interval, logs, of
-from mdtree.adaptation.result import Adaptation, AdaptationScores, GroupComparison
+from mdtree.adaptation.result import (
+    Adaptation,
+    AdaptationScores,
+    GroupComparison,
+    chance,
+    interval,
+    logs,
+    of,
+)
 from mdtree.diagnosis import TreeEnsemble
 from mdtree.exceptions import RowsError, TreeError
 from mdtree.messages import plural

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mdtree.cli.completion import complete_trees
+from mdtree.cli.options import complete_trees
 from mdtree.cli.screens import say, tell
-from mdtree.render.terminal import plural, printable, table
+from mdtree.messages import plural, printable
+from mdtree.render.terminal import table
 from mdtree.rows import PROTOCOLS, load_rows
 
 if TYPE_CHECKING:

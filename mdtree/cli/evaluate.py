@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from mdtree.cli.name_lists import joined
+from mdtree.cli.options import joined
 from mdtree.cli.progress_bar import Bar
 from mdtree.cli.screens import say, tell
 from mdtree.exceptions import MdtreeError

@@ -10,7 +10,7 @@ import click
 from mdtree.cli.screens import say, tell
 from mdtree.failure_modes import TASKS
 from mdtree.fit_methods import FIT_METHODS
-from mdtree.render.terminal import plural, printable
+from mdtree.messages import plural, printable
 from mdtree.rows import PROTOCOLS, load_rows
 
 __all__ = ["command"]

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mdtree.cli.cut_rows import tell_of_cut_line
 from mdtree.cli.executor_options import make_executor_config, results_alone, share_of_work
-from mdtree.cli.found import FoundPrinter
 from mdtree.cli.measuring_options import make_request, named_recipe
-from mdtree.cli.nearby import not_read
+from mdtree.cli.notices import FoundPrinter, tell_of_cut_line
 from mdtree.cli.screens import tell
 from mdtree.cli.stop_signals import resumable
 from mdtree.exceptions import MdtreeError
-from mdtree.messages import chance
+from mdtree.messages import chance, listed, plural, printable, shortened
 from mdtree.recipes import NO_RECIPE, RECIPE_NAME, has_recipe, holds_only_rows
-from mdtree.render.durations import about
-from mdtree.render.terminal import plural, printable
-from mdtree.rows import Row, load_rows, measured_file, of_protocol, rows_file
+from mdtree.render.formatting import about
+from mdtree.rows import ROWS_NAME, Row, load_rows, measured_file, of_protocol, rows_file
 
 if TYPE_CHECKING:
     from mdtree.diagnosis import Diagnoser
     from mdtree.measurement import AccuracyCheck
 
-__all__ = ["judged_rows"]
+__all__ = ["judged_rows", "not_read"]
 
 # option -> its value
 _ONLY_OF_CHECKPOINTS = {
@@ -32,6 +30,9 @@ _ONLY_OF_CHECKPOINTS = {
     "expect": "expected",
     "hessian-limit": "hessian_limit",
 }
+_MOST_FOLDERS = 1000  # that are looked into
+_NAMED = 3  # of those that were found
+_LONGEST = 100  # characters of a path
 
 
 def judged_rows(
@@ -172,3 +173,28 @@ def _measured(
             "changing a verdict or its gain (--stage full measures it)",
         )
     return diagnosed.diagnoser, diagnosed.rows
+
+
+def not_read(paths: Sequence[str | Path]) -> Iterator[str]:
+    """Say which directories within or above have a recipe or measurements, which were not read."""
+    for path in filter(Path.is_dir, map(Path, paths)):
+        near = sorted(islice(path.iterdir(), _MOST_FOLDERS))
+        within = [each for each in near if _tells_more(each)]
+        if within:
+            names = [printable(shortened(str(each), _LONGEST)) for each in within]
+            verb = "has" if len(within) == 1 else "have"
+            yield (
+                f"not read: {listed(names, most=_NAMED)} {verb} a recipe or measurements; diagnose "
+                "such a directory by itself"
+            )
+        above = path.resolve().parent
+        if not within and _tells_more(above):
+            yield (
+                f"not read: the recipe or the measurements of {printable(str(above))}, one "
+                f"directory above; to use them: mdtree diagnose {printable(str(above))} --group "
+                f"{printable(path.resolve().name)}"
+            )
+
+
+def _tells_more(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in (RECIPE_NAME, ROWS_NAME))

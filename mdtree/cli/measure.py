@@ -11,23 +11,23 @@ from typing import Any
 
 import click
 
-from mdtree.cli.completion import complete_metrics, complete_quantities
 from mdtree.cli.executor_options import (
     make_executor_config,
     max_failures,
     results_alone,
     share_of_work,
 )
-from mdtree.cli.found import FoundPrinter
 from mdtree.cli.measuring_options import MEASURED, make_request, measuring
-from mdtree.cli.name_lists import joined
+from mdtree.cli.notices import FoundPrinter
+from mdtree.cli.options import complete_metrics, complete_quantities, joined
 from mdtree.cli.progress_bar import Bar
 from mdtree.cli.screens import say, tell
 from mdtree.cli.stop_signals import resumable
+from mdtree.messages import plural, printable
 from mdtree.recipes import words
-from mdtree.render.durations import duration
-from mdtree.render.terminal import plural, printable, reason_text, table
-from mdtree.render.terminal_rows import SHOWN, row_text, rows_table
+from mdtree.render.formatting import duration
+from mdtree.render.rows_table import SHOWN, row_text, rows_table
+from mdtree.render.terminal import reason_text, table
 from mdtree.render.trajectory_text import trajectory_text
 from mdtree.rows import STEP_DETAIL, Row, open_rows, rows_file
 

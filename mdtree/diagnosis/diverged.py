@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from mdtree.diagnosis.advised_change import SMALLER
 from mdtree.diagnosis.recommendation import change_step
 from mdtree.diagnosis.remarks import Remark
 from mdtree.diagnosis.verdict_record import Basis, DecisionStep, Verdict, certain_verdict
@@ -13,7 +14,6 @@ from mdtree.rows import Row
 __all__ = ["diverged_verdict", "partly_diverged"]
 
 _MODE = "temperature_high"
-_SMALLER = 10  # times smaller learning rate: training that diverges is seldom near the edge
 
 
 def partly_diverged(row: Row) -> Remark | None:
@@ -33,7 +33,7 @@ def diverged_verdict(row: Row, basis: Basis, confidence: float) -> Verdict:
     """Return the verdict `temperature_high`: the steps were so large that training diverged."""
     assert row.failure is not None  # `is_diverged` has checked it
     rate = number_of(row, "learning_rate")
-    change = f": learning rate {rate:.10g} -> {rate / _SMALLER:.10g}" if rate else ""
+    change = f": learning rate {rate:.10g} -> {rate / SMALLER:.10g}" if rate else ""
     step = change_step(_MODE, ())
     return certain_verdict(
         row.group,

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from mdtree.diagnosis.check_case import Case, Look, Outcome
 from mdtree.diagnosis.checks import MODE_CODES
-from mdtree.diagnosis.remarks import STABLE
+from mdtree.diagnosis.remarks import STABLE, Case, Look, Outcome
 from mdtree.failure_modes import FAILURE_MODES
 from mdtree.messages import chance, listed, percent
 

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from mdtree.diagnosis import found_checks
-from mdtree.messages import listed, plural
-from mdtree.render.terminal import printable
+from mdtree.messages import listed, plural, printable
 
 if TYPE_CHECKING:
     from mdtree.diagnosis import CheckResult, Verdict
