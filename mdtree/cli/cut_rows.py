@@ -1,4 +1,4 @@
-"""Files of rows whose last line was cut off: it is left out, and that is told."""
+"""What is told of a file of rows: a last line that was cut off, rows that others replaced."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from pathlib import Path
 
 from mdtree.cli.screens import tell
 from mdtree.render.terminal import printable
-from mdtree.rows import find_rows
+from mdtree.rows import Row, find_rows, load_rows
 from mdtree.rows.reading import cut_line
 
-__all__ = ["tell_of_cut_line"]
+__all__ = ["learning_rows", "tell_of_cut_line"]
 
 
 def tell_of_cut_line(rows: Path) -> None:
@@ -21,3 +21,10 @@ def tell_of_cut_line(rows: Path) -> None:
             f"{printable(str(path))}: line {line}, the last, is cut off and was left out: the file "
             "is being written, or was not copied whole"
         )
+
+
+def learning_rows(path: Path, protocol: str | None) -> list[Row]:
+    """Read the rows that a tree learns from or is tested on, and say which others replaced."""
+    return load_rows(
+        path, protocol=protocol, by_zoo=True, notice=lambda text: tell(f"note: {printable(text)}")
+    )
