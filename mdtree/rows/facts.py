@@ -11,12 +11,13 @@ from itertools import islice
 from mdtree.messages import MOST_FAULTS, nearest
 from mdtree.rows.quantity import AMOUNT, SHARE, Range
 
-__all__ = ["CLASSES", "FACTS", "FACT_RANGES", "TARGET", "TEXT_FACTS", "Fact"]
+__all__ = ["AMOUNT_AT_MOST", "CLASSES", "FACTS", "FACT_RANGES", "TARGET", "TEXT_FACTS", "Fact"]
 __all__ += ["check_facts", "classes_fault", "target_fault"]
 
 Fact = bool | int | float | str
 
 TARGET = "target_accuracy"
+AMOUNT_AT_MOST = "data_amount_at_most"  # where a log tells no more of `data_amount`
 _ACCURACY = "test_accuracy"
 CLASSES = "classes"
 _FEWEST_CLASSES, _MOST_CLASSES = 2, 1_000_000
