@@ -18,7 +18,7 @@ from mdtree.api.arguments import (
 from mdtree.api.results import Verdicts
 from mdtree.diagnosis import Diagnoser, can_be_diagnosed, diagnoser_for, with_facts
 from mdtree.executors import ExecutorConfig
-from mdtree.recipes import NO_RECIPE, Recipe, checked_facts, has_recipe, holds_only_rows
+from mdtree.recipes import NO_RECIPE, Recipe, checked_facts, has_recipe, rows_alone
 from mdtree.rows import DEFAULT_PROTOCOL, TARGET, Fact, Row, check_protocol, of_protocol
 from mdtree.trees import SavedTree
 
@@ -142,7 +142,9 @@ def diagnose(
         )
         return Verdicts.of(found.diagnoser, found.rows)
     subject, others = as_runs(source, others)
-    if isinstance(subject, str | Path) and (others or not holds_only_rows(subject, recipe)):
+    is_path = isinstance(subject, str | Path)
+    known_rows = rows_alone((subject, *others), recipe) if is_path else None
+    if is_path and known_rows is None:
         from mdtree.measurement import make_request, rows_from_files
         from mdtree.sequential_diagnosis import SequentialDiagnosis
 
@@ -175,8 +177,8 @@ def diagnose(
             rows = [with_facts(row, known_facts) for row in rows_from_files(request)]
             diagnoser = choose_diagnoser(rows)
     else:
-        given = all_rows(subject, failed=True)
-        if isinstance(subject, str | Path):  # a file may hold rows of several protocols
+        given = all_rows(known_rows or subject, failed=True)
+        if known_rows is not None:  # a file may hold rows of several protocols
             given = of_protocol(given, protocol)
         rows = [with_facts(row, known_facts) for row in given]
         diagnoser = choose_diagnoser(rows)

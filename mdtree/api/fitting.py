@@ -22,7 +22,9 @@ def fit(
 
     Args:
         rows: a file of rows, a table, a measured directory, or the rows themselves.  Their grid
-            labels them, or the fact `label`.
+            labels them, or the fact `label`.  Groups of different zoos in one file that have the
+            same name are told apart by the fact `zoo`; without it, the later replaces the earlier,
+            and a UserWarning says so.
         task: the question that the tree answers.
         method: the kind of tree; without it, the one that fits the protocol of the rows.
         facts: let the tree ask for facts too.
@@ -44,4 +46,6 @@ def fit(
         ('standard-1', ('temperature_high', 'temperature_low'))
     """
     prior_tree = find_tree(prior) if isinstance(prior, str) else prior
-    return fit_tree(all_rows(rows), task=task, method=method, facts=facts, prior=prior_tree)
+    return fit_tree(
+        all_rows(rows, learning=True), task=task, method=method, facts=facts, prior=prior_tree
+    )

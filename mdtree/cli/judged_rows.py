@@ -14,7 +14,7 @@ from mdtree.cli.screens import tell
 from mdtree.cli.stop_signals import resumable
 from mdtree.exceptions import MdtreeError
 from mdtree.messages import chance, listed, plural, printable, shortened
-from mdtree.recipes import NO_RECIPE, RECIPE_NAME, has_recipe, holds_only_rows
+from mdtree.recipes import NO_RECIPE, RECIPE_NAME, has_recipe, rows_alone
 from mdtree.render.formatting import about
 from mdtree.rows import ROWS_NAME, Row, load_rows, measured_file, of_protocol, rows_file
 
@@ -44,15 +44,17 @@ def judged_rows(
     options: dict[str, Any],
 ) -> tuple[Diagnoser, list[Row]]:
     """Return the rows that are judged, measured as far as the verdicts need, and their judge."""
-    if len(paths) > 1 or not holds_only_rows(paths[0], named_recipe(options, paths[0])):
-        if has_recipe(paths[0], named_recipe(options, paths[0])):
+    recipe = named_recipe(options, paths[0])
+    known_rows = rows_alone(paths, recipe)
+    if known_rows is None:
+        if has_recipe(paths[0], recipe):
             return _measured(paths, tree_name, only, facts, options)
         return _from_files(paths, tree_name, only, facts, options)
     from mdtree.diagnosis import with_facts
 
-    _tell_of_rows(paths[0], options)
-    tell_of_cut_line(Path(paths[0]))
-    known = of_protocol(load_rows(Path(paths[0]), failed=True), options["protocol"])
+    _tell_of_rows(paths[0], known_rows, options)
+    tell_of_cut_line(known_rows)
+    known = of_protocol(load_rows(known_rows, failed=True), options["protocol"])
     rows = [with_facts(row, facts) for row in _chosen(known, only)]
     return _diagnoser(rows, tree_name, options), rows
 
@@ -79,10 +81,10 @@ def _diagnoser(rows: Sequence[Row], name: str | None, options: dict[str, Any]) -
     )
 
 
-def _tell_of_rows(path: str | Path, options: dict[str, Any]) -> None:
+def _tell_of_rows(path: str | Path, known: Path, options: dict[str, Any]) -> None:
     """Say that a directory's measurements are judged, and refuse what only checkpoints can do."""
     given = [f"--{n}" for n, value in _ONLY_OF_CHECKPOINTS.items() if options[value] is not None]
-    rows = printable(str(measured_file(Path(path))))
+    rows = printable(str(measured_file(known)))
     if given:
         raise MdtreeError(
             f"{', '.join(given)}: {rows} holds measurements, and no recipe says how to measure "

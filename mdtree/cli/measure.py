@@ -158,7 +158,7 @@ def _print_plan(run: Any, workers: int, as_json: bool) -> None:
             {
                 "group": item.task.group,
                 "checkpoints": item.members,
-                "state": "diverged" if item.task.lost is not None else item.state,
+                "state": item.shown_state,
                 "metrics": list(item.task.metrics),
                 "forward_passes": costs[item.task.group].passes if item.task.group in costs else 0,
                 "seconds": costs[item.task.group].seconds if item.task.group in costs else 0,
@@ -174,7 +174,7 @@ def _print_plan(run: Any, workers: int, as_json: bool) -> None:
         [
             item.task.group,
             str(len(item.members)),
-            _state(item),
+            item.shown_state if item.fault is None else "will fail",
             f"{costs[item.task.group].passes:,.0f}" if item.task.group in costs else "",
             duration(costs[item.task.group].seconds) if item.task.group in costs else "",
         ]
@@ -188,12 +188,6 @@ def _print_plan(run: Any, workers: int, as_json: bool) -> None:
         f"\nto measure: {plural(len(run.costs), 'group')}, {passes:,.0f} forward passes, "
         f"estimated time {duration(seconds)} with {plural(workers, 'worker')}; nothing was written"
     )
-
-
-def _state(item: Any) -> str:
-    if item.fault is not None:
-        return "will fail"
-    return "diverged" if item.task.lost is not None else item.state
 
 
 def _print_summary(summary: Any, as_json: bool) -> None:

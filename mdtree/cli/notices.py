@@ -9,14 +9,14 @@ from mdtree.cli.screens import error_screen, tell
 from mdtree.messages import printable
 from mdtree.render.screen import shown_on
 from mdtree.render.terminal import table
-from mdtree.rows import find_rows
+from mdtree.rows import Row, find_rows, load_rows
 from mdtree.rows.reading import cut_line
 
 if TYPE_CHECKING:
     from mdtree.measurement import FoundGroup, GroupTask
     from mdtree.rows import Fact
 
-__all__ = ["FoundPrinter", "tell_of_cut_line"]
+__all__ = ["FoundPrinter", "learning_rows", "tell_of_cut_line"]
 
 _WHOLE = 3  # groups that are told in full
 _HISTORY = "history"
@@ -71,3 +71,10 @@ def tell_of_cut_line(rows: Path) -> None:
             f"{printable(str(path))}: line {line}, the last, is cut off and was left out: the file "
             "is being written, or was not copied whole"
         )
+
+
+def learning_rows(path: Path, protocol: str | None) -> list[Row]:
+    """Read the rows that a tree learns from or is tested on, and say which others replaced."""
+    return load_rows(
+        path, protocol=protocol, by_zoo=True, notice=lambda text: tell(f"note: {printable(text)}")
+    )

@@ -16,6 +16,7 @@ from mdtree.failure_modes import AXES, REMEDIES, GridAxis
 from mdtree.labelling import number_of
 from mdtree.messages import nearest
 from mdtree.rows import Row
+from mdtree.rows.facts import AMOUNT_AT_MOST
 from mdtree.trees import Leaf
 
 __all__ = [
@@ -137,6 +138,7 @@ def change_of(
 def _room(fact: str, factor: float, row: Row) -> float:
     """Return how often a fact can be doubled, or halved if the factor is below 1."""
     value, most = number_of(row, fact), number_of(row, "data_amount")
+    most = number_of(row, AMOUNT_AT_MOST) if most is None else most
     if value is None or value <= 0:
         return 0.0
     if fact != "batch_size":

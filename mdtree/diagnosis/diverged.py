@@ -11,7 +11,7 @@ from mdtree.diagnosis.verdict_record import Basis, DecisionStep, Verdict, certai
 from mdtree.labelling import number_of
 from mdtree.rows import Row
 
-__all__ = ["diverged_verdict", "partly_diverged"]
+__all__ = ["diverged_verdict", "partly_diverged", "why_diverged"]
 
 _MODE = "temperature_high"
 
@@ -29,9 +29,16 @@ def partly_diverged(row: Row) -> Remark | None:
     return Remark("MD112", f"{row.diverged.says}; {then}")
 
 
+def why_diverged(row: Row) -> str:
+    """Return why a group counts as diverged, and how many networks did if all of them are named."""
+    assert row.failure is not None  # `is_diverged` has checked it
+    if row.diverged is None or not row.diverged.is_whole:
+        return row.failure.reason
+    return f"{row.diverged.says}; {row.failure.reason}"
+
+
 def diverged_verdict(row: Row, basis: Basis, confidence: float) -> Verdict:
     """Return the verdict `temperature_high`: the steps were so large that training diverged."""
-    assert row.failure is not None  # `is_diverged` has checked it
     rate = number_of(row, "learning_rate")
     change = f": learning rate {rate:.10g} -> {rate / SMALLER:.10g}" if rate else ""
     step = change_step(_MODE, ())
@@ -44,7 +51,7 @@ def diverged_verdict(row: Row, basis: Basis, confidence: float) -> Verdict:
             stderr=None,
             threshold=0.0,
             went="high",
-            says=row.failure.reason,
+            says=why_diverged(row),
             flips_at=None,
         ),
         next_step=replace(

@@ -163,7 +163,7 @@ def _diverged(rows: Sequence[Row]) -> list[str]:
     """Return a line for each group of which networks diverged, which is a result and no failure."""
     lines = []
     for row in rows:
-        if row.diverged is not None and row.diverged.is_part:
+        if row.diverged is not None and (row.diverged.is_part or row.diverged.is_whole):
             lines.append(f"diverged {_named(row)}: {printable(row.diverged.says)}")
         elif row.failure is not None and row.is_diverged:
             reason = printable(shortened(row.failure.reason, _LONGEST))

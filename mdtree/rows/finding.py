@@ -38,11 +38,12 @@ def measured_file(path: Path) -> Path:
     return path / ROWS_NAME if os.path.isdir(path) else path  # noqa: PTH112
 
 
-def find_rows(path: Path) -> Path:
+def find_rows(path: Path, *, needs: str = "") -> Path:
     """Return the file of rows of a directory, of a file of weights, or the named file itself.
 
     What was measured as a directory has its rows in `rows.jsonl`; several of its directories that
     were measured as one group have them in `run-0+run-1.rows.jsonl`, and so has one of these.
+    `needs` is what `mdtree measure` takes beside the directory, for the error.
 
     Raises:
         RowsError: There is none, or there are several to choose from.
@@ -67,7 +68,7 @@ def find_rows(path: Path) -> Path:
     raise RowsError(
         f"{path} has no rows; looked for {usual}, {path / f'*.{ROWS_NAME}'} and "
         f"{parent / f'*{whole.name}*.{ROWS_NAME}'}: measure the directory first "
-        f"(mdtree measure {path}), or name the file that was written with --out or --rows"
+        f"(mdtree measure {path}{needs}), or name the file that was written with --out or --rows"
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from mdtree.exceptions import OutputError, ProtocolError, RecipeError, RowsError, TreeError
@@ -101,6 +101,8 @@ def load_rows(
     protocol: str | None = None,
     table_protocol: str = "paper-1",
     failed: bool = False,
+    by_zoo: bool = False,
+    notice: Callable[[str], None] | None = None,
 ) -> list[Row]:
     """Read rows from a JSON Lines file, a CSV table, or a measured directory.
 
@@ -109,6 +111,8 @@ def load_rows(
         protocol: Keep only the rows of this protocol.
         table_protocol: The protocol of a table that has no column for it.
         failed: Keep groups without any measurement too.
+        by_zoo: Keep groups of equal names whose rows name different zoos (the fact `zoo`).
+        notice: Told in a sentence which groups were replaced by groups of other networks.
 
     Raises:
         RowsError: The file cannot be read, or has no such rows.
@@ -118,7 +122,7 @@ def load_rows(
     if is_table(path):
         rows = rows_from_csv(path, protocol=protocol or table_protocol).rows
     else:
-        rows = read_rows(path, pipe=is_file)
+        rows = read_rows(path, pipe=is_file, by_zoo=by_zoo, notice=notice)
     rows = [row for row in rows if (failed or row.measured) and protocol in (None, row.protocol)]
     if not rows:
         of = f" of protocol {protocol!r}" if protocol else ""
