@@ -105,7 +105,7 @@ def _hint(verdict: Verdict) -> str:
     """Write why a verdict is a hint only, if it is one, to put before it."""
     found = {check.code for check in verdict.checks if check.is_found}
     reasons = [text for code, text in HINTS.items() if code in found and not _is_broken(verdict)]
-    if verdict.outlier is not None and verdict.outlier.outside:
+    if verdict.is_untested:
         reasons.append("the network is unlike those that mdtree has learnt from")
     return f"take this as a hint only, because {' and '.join(reasons)}: " if reasons else ""
 

@@ -26,6 +26,7 @@ __all__ = [
 UNSURE = "unsure"
 _FAR = 10.0  # standard errors
 _CLOSE = 2.0  # standard errors
+_TESTED = 2.0  # limits of the distance: hardly a group of zoos that were left out is farther
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,6 +174,16 @@ class Verdict:
     def sure(self) -> bool:
         """Whether the verdict is a failure mode, not `unsure`."""
         return self.mode != UNSURE
+
+    @property
+    def is_untested(self) -> bool:
+        """Whether nobody has tested how right answers are for groups as unlike the known ones.
+
+        Those of the regression of gains are as right there as their probabilities say.
+        """
+        if self.outlier is None or not self.outlier.outside:
+            return False
+        return not self.answers or self.outlier.distance > _TESTED * self.outlier.limit
 
     @property
     def asked_tree(self) -> bool:

@@ -18,6 +18,7 @@ from mdtree.render.svg import Markup, element, percent
 from mdtree.render.table import left_out, name_of
 from mdtree.render.tree import tree_shape, walk_picture
 from mdtree.render.verdict_words import (
+    judged_before,
     meaning,
     prediction_set,
     resources,
@@ -46,6 +47,7 @@ def card(verdict: Verdict, row: Row | None) -> dict[str, Any]:
         "verdict": verdict,
         "facts": [] if row is None else _facts(row),
         "meaning": _meaning(verdict),
+        "judged_before": judged_before(verdict),
         "support": list(support(verdict)),
         "set": prediction_set(verdict),
         "target": target(verdict),

@@ -19,6 +19,7 @@ __all__ = [
     "caution",
     "flips",
     "gains_title",
+    "judged_before",
     "margin",
     "meaning",
     "prediction_set",
@@ -49,8 +50,16 @@ def caution(verdict: Verdict) -> str | None:
     beyond = f"; outside their range: {names}" if names else ""
     return (
         f"this group is unlike those that the tree was fitted to (distance "
-        f"{outlier.distance:.2f}, usually up to {outlier.limit:.2f}{beyond})"
+        f"{outlier.distance:.2f}, usually up to {outlier.limit:.2f}{beyond}): "
+        f"{judged_before(verdict)}"
     )
+
+
+def judged_before(verdict: Verdict) -> str:
+    """Write what a verdict is worth on a group that is unlike the known ones."""
+    if verdict.is_untested:
+        return "treat the verdict as a hint only"
+    return "on such groups of zoos left out, verdicts were right as often as on others"
 
 
 def margin(step: DecisionStep) -> str:

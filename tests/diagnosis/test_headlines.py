@@ -19,6 +19,7 @@ from mdtree.diagnosis import (
 )
 from mdtree.diagnosis.trajectory import TrajectoryStep
 from mdtree.failure_modes import FAILURE_MODES, REMEDIES
+from mdtree.render.verdict_words import caution
 from tests.support.reports import HOSTILE, grid, judged
 
 FAR = OutOfDistribution(distance=2.0, limit=1.0, beyond=())
@@ -197,6 +198,18 @@ def test_what_mdtree_does_not_know_is_a_hint_only():
     assert text.startswith("Take this as a hint only, because the network is unlike those ")
     near = replace(FAR, distance=0.5)
     assert headline(sure("model_small", outlier=near)).startswith("The network is too small")
+
+
+@pytest.mark.parametrize(("distance", "is_hint"), [(1.2, False), (2.0, False), (2.1, True)])
+def test_where_zoos_left_out_were_judged_as_well_it_is_more_than_a_hint(distance, is_hint):
+    """Answers with a prediction set are those of the regression of gains."""
+    sets = {"0.9": ("model_small",)}
+    unlike = replace(FAR, distance=distance)
+    verdict = sure("model_small", outlier=unlike, answers=sets)
+    assert verdict.is_untested is is_hint
+    assert headline(verdict).startswith("Take this as a hint") is is_hint
+    assert ("hint only" in (caution(verdict) or "")) is is_hint
+    assert ("right as often" in (caution(verdict) or "")) is not is_hint
 
 
 def test_where_to_begin_is_rather_a_group_that_is_no_mere_hint():
