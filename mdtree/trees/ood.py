@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 
 from mdtree.trees.binning import Floats
-from mdtree.trees.bounds import STRICT, Number
+from mdtree.trees.file_numbers import STRICT, Number
 from mdtree.trees.quantiles import (
     LEVELS,
     chi_square_quantile,
