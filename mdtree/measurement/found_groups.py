@@ -18,10 +18,9 @@ from mdtree.checkpoints import (
     select,
 )
 from mdtree.exceptions import MdtreeError, RecipeError
-from mdtree.measurement.one_run import LOGGED, are_logged_together
+from mdtree.measurement.one_run import LOGGED, are_logged_together, history_detail, step_detail
 from mdtree.measurement.request import Request
 from mdtree.measurement.side_by_side import root_of, side_by_side
-from mdtree.measurement.step_details import history_detail, step_detail
 from mdtree.measurement.task import names_below
 from mdtree.messages import nearest
 from mdtree.recipes import RECIPE_NAME

@@ -14,8 +14,7 @@ from mdtree.measurement.failures import is_still_diverged
 from mdtree.measurement.found_groups import FoundGroup, check_groups, find
 from mdtree.measurement.members import check_names, copies_of
 from mdtree.measurement.request import Request
-from mdtree.measurement.speed import Speed, measure_speed
-from mdtree.measurement.suited_threads import suited_threads
+from mdtree.measurement.speed import Speed, measure_speed, suited_threads
 from mdtree.measurement.task import GroupTask, MeasurementSettings, row_digest
 from mdtree.metrics import METRICS, Workload
 from mdtree.metrics.chance import CHANCE

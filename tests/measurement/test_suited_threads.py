@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from mdtree.measurement.suited_threads import layer_work, suited_threads
+from mdtree.measurement.speed import layer_work, suited_threads
 from tests.support.exact import cross_entropy, items, runner_of
 
 
