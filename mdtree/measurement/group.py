@@ -19,10 +19,15 @@ from mdtree.exceptions import DivergedError, MdtreeError
 from mdtree.measurement.builders import group_fitted, group_network, group_training
 from mdtree.measurement.failures import diverged_beside, diverged_in, failed_row, row_of_records
 from mdtree.measurement.inside import ReportingMeter
-from mdtree.measurement.members import Members, check_names, load_members
+from mdtree.measurement.members import (
+    Members,
+    check_names,
+    load_members,
+    read_unfinished,
+    write_unfinished,
+)
 from mdtree.measurement.speed import suited_threads
 from mdtree.measurement.task import GroupTask, row_digest
-from mdtree.measurement.unfinished import read_unfinished, write_unfinished
 from mdtree.metrics import METRICS, MetricInput, MetricResult
 from mdtree.models import Network
 from mdtree.recipes import bind
