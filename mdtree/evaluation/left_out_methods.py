@@ -77,6 +77,7 @@ class LabelledZoo:
         """Return the features, one line for each group."""
         return self._matrix[:, [_FEATURES.index(name) for name in names]]
 
+
 Answerer = Callable[[LabelledZoo], Answers]
 
 Fitted = Callable[[str | None], Answerer]  # the zoo that is left out -> fitted to the others

@@ -16,8 +16,7 @@ from mdtree.measurement.members import check_names, copies_of
 from mdtree.measurement.request import Request
 from mdtree.measurement.speed import Speed, measure_speed, suited_threads
 from mdtree.measurement.task import GroupTask, MeasurementSettings, row_digest
-from mdtree.metrics import METRICS, Workload
-from mdtree.metrics.chance import CHANCE
+from mdtree.metrics import CHANCE, METRICS, Workload
 from mdtree.recipes import bind
 from mdtree.rows import Index, Provenance, Row, coarse_metrics
 from mdtree.runs import History
