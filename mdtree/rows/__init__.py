@@ -60,7 +60,6 @@ from mdtree.rows.tables import (
     csv_lines,
     is_table,
     rows_from_csv,
-    rows_to_csv,
     write_csv,
     write_lines,
 )
@@ -124,7 +123,6 @@ __all__ = [
     "remaining",
     "rows_file",
     "rows_from_csv",
-    "rows_to_csv",
     "scan_rows",
     "target_fault",
     "with_chance",
