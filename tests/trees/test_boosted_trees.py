@@ -163,12 +163,12 @@ def chances(trees, lines):
 def test_stored_trees_answer_as_those_of_scikit_learn(classes):
     lines, answers, weights = groups(classes=classes)
     rival = HistGradientBoostingClassifier(
-        learning_rate=boosted_trees._RATE,
-        max_iter=boosted_trees._ROUNDS,
-        max_depth=boosted_trees._DEPTH,
-        max_leaf_nodes=2**boosted_trees._DEPTH,
-        min_samples_leaf=boosted_trees._FEWEST,
-        l2_regularization=boosted_trees._RIDGE,
+        learning_rate=boosting._RATE,
+        max_iter=boosting._ROUNDS,
+        max_depth=boosting._DEPTH,
+        max_leaf_nodes=2**boosting._DEPTH,
+        min_samples_leaf=boosting._FEWEST,
+        l2_regularization=boosting._RIDGE,
         early_stopping=False,
         random_state=0,
     ).fit(lines, answers, sample_weight=weights)
