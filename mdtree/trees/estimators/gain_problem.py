@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mdtree.trees.binning import Floats
-from mdtree.trees.boosted_trees import BoostedTrees, boosted
+from mdtree.trees.boosted_trees import BoostedTrees
+from mdtree.trees.estimators.boosting import boosted
 from mdtree.trees.estimators.copies import copies
 from mdtree.trees.estimators.kernel_fit import KernelProblem, KernelSums
 from mdtree.trees.estimators.known_gains import KnownGains
