@@ -3,15 +3,20 @@
 `cross_entropy` is that of what a network of transformers predicts by its own name: the class of an
 item, of each token, or the next token; a head for a regression has the squared error, one for
 several classes of an item the binary cross entropy.
+
+`config.json` names the class of such a network under `architectures`; a network in memory has it.
+No package is imported for this, and wrappers that keep the name (`PeftModelForCausalLM`) are
+recognised as well.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from mdtree.batch import IGNORED, Batch, describe, targets
 from mdtree.exceptions import DataError, RecipeError
@@ -21,8 +26,16 @@ from mdtree.network import Loss
 from mdtree.recipes import LossSpec, Trust
 from mdtree.tokens import TokenLoss
 
-__all__ = ["LOSSES", "Loss", "build_loss"]
+__all__ = ["LOSSES", "HeadKind", "Loss", "build_loss", "head_of"]
 
+HeadKind = Literal["next token", "tokens", "class", "regression", "several classes"]
+
+_TOKENS = re.compile(
+    r"(ForMaskedLM|ForTokenClassification|ForConditionalGeneration|WithLMHeadModel|"
+    r"XLNetLMHeadModel)$"
+)
+_NEXT_TOKEN = re.compile(r"(ForCausalLM|LMHeadModel)$")
+_ITEM = re.compile(r"For\w*Classification$")
 _OF_TOKENS = 3  # dimensions of an output with classes for each token
 
 
@@ -81,14 +94,15 @@ LOSSES: dict[str, Callable[..., Loss]] = {
     "causal_lm": causal_lm,
     "token_cross_entropy": token_cross_entropy,
 }
-_OF_HEADS = {  # what a network predicts -> its loss; these take no smoothing of labels
+# what a network predicts -> its loss; the first take no smoothing of labels
+_OF_HEADS: dict[HeadKind, str] = {
     "regression": "mse",
     "several classes": "binary_cross_entropy",
 }
-_OF_TOKEN_HEADS = {"next token": "causal_lm", "tokens": "token_cross_entropy"}
+_OF_TOKEN_HEADS: dict[HeadKind, str] = {"next token": "causal_lm", "tokens": "token_cross_entropy"}
 
 
-def build_loss(spec: LossSpec, trust: Trust, *, head: str | None = None) -> Loss:
+def build_loss(spec: LossSpec, trust: Trust, *, head: HeadKind | None = None) -> Loss:
     """Build the loss of a recipe; `pkg.module:name` names a factory that returns the function.
 
     Args:
@@ -119,7 +133,31 @@ def build_loss(spec: LossSpec, trust: Trust, *, head: str | None = None) -> Loss
     return loss  # type: ignore[no-any-return]
 
 
-def _of_head(spec: LossSpec, head: str) -> LossSpec:
+def _of_head(spec: LossSpec, head: HeadKind) -> LossSpec:
     if head in _OF_HEADS:
         return LossSpec(factory=_OF_HEADS[head])
     return spec.model_copy(update={"factory": _OF_TOKEN_HEADS.get(head, spec.factory)})
+
+
+def head_of(module: nn.Module) -> HeadKind | None:
+    """Return what a network predicts; None if its class does not say it."""
+    config = getattr(module, "config", None)
+    if config is None:
+        return None
+    names = [kind.__name__ for kind in type(module).__mro__]
+    if any(map(_TOKENS.search, names)):
+        return "tokens"
+    if any(map(_NEXT_TOKEN.search, names)):
+        return "tokens" if getattr(config, "is_encoder_decoder", False) else "next token"
+    if any(map(_ITEM.search, names)):
+        return _of_item(config)
+    return None
+
+
+def _of_item(config: object) -> HeadKind:
+    problem = getattr(config, "problem_type", None)
+    if problem == "multi_label_classification":
+        return "several classes"
+    if problem == "regression" or (problem is None and getattr(config, "num_labels", None) == 1):
+        return "regression"
+    return "class"

@@ -26,7 +26,7 @@ from mdtree.measurement import Request, measure
 from mdtree.models import resnet18
 from mdtree.recipes import Trust, recipe_from_words
 from mdtree.rows import Measured, Row, Store
-from mdtree.runtime.threads import one_thread
+from mdtree.runtime.device import one_thread
 
 WIDTH = 4
 ITEMS = 30

@@ -24,7 +24,7 @@ from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 from mdtree.datasets import TensorItems, load_data
 from mdtree.models import build_model, resnet18
 from mdtree.recipes import Digits, FactoryData, ModelSpec, Trust, Zoo, ZooTraining
-from mdtree.runtime.threads import one_thread
+from mdtree.runtime.device import one_thread
 from mdtree.zoo import train_zoo
 
 SEEDS = 2

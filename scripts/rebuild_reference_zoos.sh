@@ -22,4 +22,4 @@ for zoo in digits animals; do
     mdtree measure "$out/$zoo" --workers "$workers" --protocol paper-1 $(quarter "$out/$zoo")
     mdtree zoo label "$out/$zoo" --protocol standard-1 --svg "docs/zoo-$zoo.svg"
 done
-python scripts/ship_reference_trees.py "$out"
+python scripts/ship_trees.py "$out"

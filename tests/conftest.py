@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from mdtree.cli import main, progress_bar
 from mdtree.metrics import METRICS
+from mdtree.runtime.cores import cores
 from mdtree.trees import bundled
 from mdtree.trees.bundled import PUBLISHED_TABLE
 from tests.support.ready_workers import _forking, ready_workers  # noqa: F401 - fixtures
@@ -57,14 +58,22 @@ settings.register_profile("new", deadline=None)
 settings.load_profile("same")
 
 
+gc.disable()  # all that is collected is kept
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Let one more worker than there are cores run tests: many wait for what they have started."""
+    return cores() + 1
+
+
 def pytest_collection_finish() -> None:
     """Keep what was imported out of the garbage collector, which `within_memory` calls often.
 
     And let it not come by itself for every 700 new objects: that takes a twentieth of all time.
     """
-    gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 10, 10)
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)

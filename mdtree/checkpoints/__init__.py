@@ -1,21 +1,20 @@
 """Checkpoints: from a path to the weights of a model. No code in a file is ever run."""
 
 from mdtree.checkpoints.adapters import is_adapter, read_adapter_config
-from mdtree.checkpoints.bases import base_of
 from mdtree.checkpoints.discovery import INNER, Folder, checkpoint_files, find_folders, named_files
-from mdtree.checkpoints.duplicates import equal_files, equal_tensors, equal_weights
-from mdtree.checkpoints.kinship import kinship
+from mdtree.checkpoints.kinship import equal_files, equal_tensors, equal_weights, kinship
 from mdtree.checkpoints.lazy import (
     LazyTensor,
     TensorListing,
     in_memory_tensors,
+    load_weights,
     stored_tensors,
 )
-from mdtree.checkpoints.links import check_within
-from mdtree.checkpoints.listing import list_base, list_tensors, trained_labels
-from mdtree.checkpoints.loading import Checkpoint, counters_of, load_checkpoint, load_weights
+from mdtree.checkpoints.listing import base_of, list_base, list_tensors, trained_labels
+from mdtree.checkpoints.loading import Checkpoint, counters_of, load_checkpoint
 from mdtree.checkpoints.moments import latest, moments, plainest
 from mdtree.checkpoints.names import in_natural_order
+from mdtree.checkpoints.parts import check_within, file_digest, parts_of
 from mdtree.checkpoints.remote import (
     check_place,
     fetched,
@@ -23,7 +22,6 @@ from mdtree.checkpoints.remote import (
     local_copy,
     remove_temporary_folders,
 )
-from mdtree.checkpoints.safe_reading import file_digest, parts_of
 from mdtree.checkpoints.snapshots import snapshots, undecided
 from mdtree.checkpoints.state_dict import find_weights
 from mdtree.checkpoints.trajectory import LAST, Best, Selected, StepChoice, saved_at, select

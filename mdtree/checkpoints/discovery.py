@@ -13,7 +13,7 @@ from pathlib import Path, PurePath
 from mdtree.checkpoints.adapters import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from mdtree.checkpoints.detect import INDEX, looks_like_weights
 from mdtree.checkpoints.moments import is_step
-from mdtree.checkpoints.safe_reading import parts_of
+from mdtree.checkpoints.parts import parts_of
 from mdtree.exceptions import CheckpointError, RecipeError
 
 __all__ = [

@@ -21,11 +21,18 @@ from torch import Tensor
 
 from mdtree.checkpoints.detect import Kind, kind_of
 from mdtree.checkpoints.names import natural
-from mdtree.checkpoints.safe_reading import is_text, joined, parts_of, read
-from mdtree.checkpoints.state_dict import find_weights, unwrapped
+from mdtree.checkpoints.parts import joined, parts_of
+from mdtree.checkpoints.safe_reading import is_text, read
+from mdtree.checkpoints.state_dict import FoundWeights, find_weights, unwrapped
 from mdtree.exceptions import UnreadableError
 
-__all__ = ["LazyTensor", "TensorListing", "in_memory_tensors", "stored_tensors"]
+__all__ = [
+    "LazyTensor",
+    "TensorListing",
+    "in_memory_tensors",
+    "load_weights",
+    "stored_tensors",
+]
 
 _STEMS = frozenset({"stem", "embed", "embedding", "embeddings", "wte", "wpe"})
 _HEADS = frozenset({"head", "fc", "classifier", "score", "logits"})
@@ -85,8 +92,22 @@ def stored_tensors(
         return TensorListing(
             tensors=tuple(replace(stored, name=name) for name, stored in named.items())
         )
-    weights = find_weights(read(path, trust=trust), key=key, name=str(path))
+    weights = load_weights(path, trust=trust, key=key)
     return TensorListing(tensors=in_memory_tensors(weights.tensors), notes=weights.notes)
+
+
+def load_weights(path: Path, *, trust: Iterable[str] = (), key: str | None = None) -> FoundWeights:
+    """Read the weights of any file, without a model.
+
+    Args:
+        path: A weights file, or the index of a sharded checkpoint.
+        trust: Names of classes that may be replaced by placeholders.
+        key: The entry with the weights, in files with several.
+
+    Raises:
+        CheckpointError: The file cannot be read, or holds no weights.
+    """
+    return find_weights(read(path, trust=trust), key=key, name=str(path))
 
 
 def in_memory_tensors(tensors: Mapping[str, Tensor]) -> tuple[LazyTensor, ...]:

@@ -9,19 +9,18 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from mdtree.checkpoints.adapters import is_adapter
-from mdtree.checkpoints.bases import base_of
 from mdtree.checkpoints.counters import counters_beside, counters_in, trained_steps
 from mdtree.checkpoints.detect import Kind, kind_of
 from mdtree.checkpoints.lazy import stored_tensors
-from mdtree.checkpoints.links import check_within
-from mdtree.checkpoints.listing import list_tensors
+from mdtree.checkpoints.listing import base_of, list_tensors
 from mdtree.checkpoints.matching import matched
 from mdtree.checkpoints.merging import changed_names
-from mdtree.checkpoints.safe_reading import file_digest, read
-from mdtree.checkpoints.state_dict import FoundWeights, find_weights
+from mdtree.checkpoints.parts import check_within, file_digest
+from mdtree.checkpoints.safe_reading import read
+from mdtree.checkpoints.state_dict import find_weights
 from mdtree.exceptions import UnreadableError
 
-__all__ = ["Checkpoint", "counters_of", "load_checkpoint", "load_weights"]
+__all__ = ["Checkpoint", "counters_of", "load_checkpoint"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,20 +34,6 @@ class Checkpoint:
     counters: Mapping[str, float] = field(
         default_factory=dict
     )  # epoch, step, ... when it was saved
-
-
-def load_weights(path: Path, *, trust: Iterable[str] = (), key: str | None = None) -> FoundWeights:
-    """Read the weights of any file, without a model.
-
-    Args:
-        path: A weights file, or the index of a sharded checkpoint.
-        trust: Names of classes that may be replaced by placeholders.
-        key: The entry with the weights, in files with several.
-
-    Raises:
-        CheckpointError: The file cannot be read, or holds no weights.
-    """
-    return find_weights(read(path, trust=trust), key=key, name=str(path))
 
 
 def counters_of(path: Path, *, trust: Iterable[str] = ()) -> Mapping[str, float]:

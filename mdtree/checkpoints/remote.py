@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from mdtree.checkpoints.adapters import ADAPTER_CONFIG
 from mdtree.checkpoints.detect import INDEX
 from mdtree.checkpoints.discovery import Folder, in_hugging_face, weights_among
-from mdtree.checkpoints.safe_reading import parts_of
+from mdtree.checkpoints.parts import parts_of
 from mdtree.exceptions import CheckpointError, MdtreeError, UnreadableError, UnsafeError
 from mdtree.rows import is_address
 

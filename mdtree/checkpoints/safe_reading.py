@@ -2,36 +2,38 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import pickle
 import re
+import sys
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, load_file
 from torch import Tensor
 
-from mdtree.checkpoints.adapters import ADAPTER_CONFIG, is_adapter
-from mdtree.checkpoints.detect import INDEX, Kind, kind_of
-from mdtree.checkpoints.refusal_message import refusal
+from mdtree.checkpoints.detect import Kind, kind_of
+from mdtree.checkpoints.parts import joined
 from mdtree.exceptions import CheckpointError, UnreadableError, UnsafeError
+from mdtree.messages import listed
 from mdtree.regular_file import open_regular
 from mdtree.runtime.requirements import refuse_older
 from mdtree.scanning import damage, pickle_fault
 
-__all__ = ["file_digest", "is_text", "joined", "parts_of", "read"]
+__all__ = ["is_text", "read"]
 
-T = TypeVar("T")
+_SHOWN = 3  # names in a message; more would bury the advice
 
-_LARGEST_INDEX = 1 << 26  # bytes
+_LONGEST = 300  # characters of a name or a reason
+
+# how torch words its refusal of the first class or function that is not admitted
+_NAMED = re.compile(r"GLOBAL (\S+) (?:was not an allowed global|whose module)")
 
 
 class Placeholder:
@@ -89,91 +91,6 @@ def _by_name(part: Path, trust: Iterable[str]) -> dict[str, Any]:
     return content
 
 
-def joined(path: Path, content_of: Callable[[Path], Mapping[str, T]]) -> dict[str, T]:
-    """Join the parts of a checkpoint, each tensor taken from the part that the index names.
-
-    As in transformers, tensors that the index does not name are included, if only one part
-    contains them.
-    """
-    places, tensors = _places(path), dict[str, T]()
-    names_by_part: dict[str, list[str]] = {}
-    for name, place in places.items():
-        names_by_part.setdefault(place, []).append(name)
-    for part in map(path.with_name, sorted(names_by_part)):
-        content = content_of(part)
-        for name in names_by_part[part.name]:
-            if name not in content:
-                raise UnreadableError(
-                    f"{part} lacks {name:.200}, which it should contain according to {path.name}"
-                )
-        for name in content:
-            if name in tensors or places.get(name, part.name) != part.name:
-                raise UnreadableError(
-                    f"{part} contains {name!s:.200}, which is also in another part or belongs "
-                    "there: save the checkpoint again, with each tensor in one part"
-                )
-        tensors |= content
-    return tensors
-
-
-def file_digest(path: Path) -> str:
-    """Hash a weights file (as `sha256sum` does); for a sharded one, its index and all parts.
-
-    Raises:
-        UnreadableError: A file cannot be read.
-    """
-    digests = []
-    for part in parts_of(path):
-        try:
-            with open_regular(part) as file:
-                digests.append(hashlib.file_digest(file, "sha256"))
-        except OSError as error:
-            raise UnreadableError(f"{part} cannot be read: {error.strerror or error}") from error
-    if len(digests) == 1:
-        return digests[0].hexdigest()
-    return hashlib.sha256(b"".join(digest.digest() for digest in digests)).hexdigest()
-
-
-def parts_of(path: Path) -> list[Path]:
-    """List the files of a checkpoint: the file itself, and the parts if it is an index.
-
-    An adapter is described by the config beside it.
-
-    Raises:
-        UnreadableError: The index cannot be read.
-        UnsafeError: The index names files outside its folder.
-    """
-    if is_adapter(path):
-        return [path, path.with_name(ADAPTER_CONFIG)]
-    if not path.name.endswith(INDEX):
-        return [path]
-    return [path, *(path.with_name(name) for name in sorted(set(_places(path).values())))]
-
-
-def _places(path: Path) -> dict[str, str]:
-    """Read an index: tensor name -> the part that contains it."""
-    try:
-        with open_regular(path) as file:
-            text = file.read(_LARGEST_INDEX + 1)
-        if len(text) > _LARGEST_INDEX:
-            raise UnreadableError(f"{path} is too large for an index: over {_LARGEST_INDEX} bytes")
-        places: dict[str, str] = dict(json.loads(text.decode("utf-8"))["weight_map"].items())
-        names = sorted(set(places.values()))
-        inside = all(re.fullmatch(r"[^/\\\0]+\.(safetensors|bin)", name) for name in names)
-        for name in names:
-            os.fsencode(name)  # a lone surrogate cannot be in a path
-    except OSError as error:
-        raise UnreadableError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise UnreadableError(f"{path} is not an index of weights files") from error
-    if not inside:
-        raise UnsafeError(
-            f"{path} names parts that are not weights files in its own folder: "
-            f"{', '.join(map(str, names)):.500}"
-        )
-    return places
-
-
 def is_text(path: Path) -> bool:
     """Return whether a path is valid UTF-8: safetensors cannot open any other."""
     return not any("\udc80" <= letter <= "\udcff" for letter in str(path))
@@ -208,7 +125,7 @@ def _torch(path: Path, trust: tuple[str, ...]) -> Any:
         except CheckpointError:
             raise
         except pickle.UnpicklingError as error:
-            raise refusal(path, error) from error
+            raise _refusal(path, error) from error
         except OSError as error:
             raise UnreadableError(f"{path} cannot be read: {error.strerror or error}") from error
         except Exception as error:
@@ -217,6 +134,51 @@ def _torch(path: Path, trust: tuple[str, ...]) -> Any:
             raise UnreadableError(
                 f"{path} is a truncated or damaged torch.save file: {reason}"
             ) from error
+
+
+def _refusal(path: Path, error: Exception) -> UnsafeError | UnreadableError:
+    """Turn torch's refusal into an error of mdtree; currently admitted names are not blamed."""
+    names = [name[:_LONGEST] for name in _refused(path, str(error))]
+    if not names:
+        return UnreadableError(
+            f"{path} is damaged, or was saved with settings that cannot be read without running "
+            f"code, such as pickle_protocol: {_reason(str(error))}; "
+            "save the state_dict again with plain torch.save"
+        )
+    shown = listed(names, most=_SHOWN)
+    if any(name.startswith("torch.nn.modules.") for name in names):
+        return UnsafeError(
+            f"{path} contains a whole pickled module ({shown}), and loading it would run code: "
+            "save model.state_dict() instead"
+        )
+    advice = "save the state_dict alone"
+    if len(names) <= _SHOWN and all(_is_plain_class(name) for name in names):
+        advice += ", or add " + " ".join(f"--trust {name}" for name in names) + " to skip them"
+    return UnsafeError(
+        f"{path} contains objects that could run code: {shown}; nothing was loaded; {advice}"
+    )
+
+
+def _refused(path: Path, message: str) -> list[str]:
+    named: list[str] = _NAMED.findall(message)
+    try:
+        return sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path)) or named
+    except Exception:  # noqa: BLE001 - damaged, or legacy, which has no such list
+        return named
+
+
+def _is_plain_class(name: str) -> bool:
+    """Guess from a name whether it is a class of some project, without importing anything."""
+    package, _, rest = name.partition(".")
+    attribute = rest.rpartition(".")[2]
+    return attribute[:1].isupper() and package not in sys.stdlib_module_names
+
+
+def _reason(message: str) -> str:
+    """Extract the reason from torch's message, without its advice to load the file unsafely."""
+    core = message.partition("WeightsUnpickler error: ")[2] or message
+    lines = (line.strip() for line in core.splitlines() if line.strip())
+    return next(lines, "no reason given")[:_LONGEST]
 
 
 @contextmanager

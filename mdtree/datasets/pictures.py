@@ -1,7 +1,12 @@
-"""Images: the data sets of torchvision, and folders of images."""
+"""Images: the data sets of torchvision, and folders of images.
+
+torchvision trusts the files in a folder: some are unpickled or unpacked.  It checks most of these
+against published checksums; the others are checked here.
+"""
 
 from __future__ import annotations
 
+import bz2
 import functools
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -11,12 +16,13 @@ from typing import Any
 import torch
 
 from mdtree.datasets.decoding import LARGEST, Guarded, megabytes, picture
-from mdtree.datasets.published import check_files, check_name
-from mdtree.exceptions import DataError, MdtreeError
+from mdtree.datasets.files import check_file
+from mdtree.exceptions import DataError, MdtreeError, UntrustedError
 from mdtree.factory import call, find
 from mdtree.items import DatasetItems
 from mdtree.messages import nearest
 from mdtree.recipes import Images, TorchvisionData, Transform, Trust
+from mdtree.regular_file import open_regular
 from mdtree.runtime.offline import offline
 from mdtree.runtime.torchvision import torchvision
 
@@ -32,6 +38,35 @@ _OURS = ("root", "transform", "download", "train")  # arguments that a recipe ca
 _COLOURS = 3
 _FLOAT = 4  # bytes
 _PIXELS = 89_478_485  # of an image while it is resized; Pillow's own limit
+
+# data sets of images and arrays, and those whose other files torchvision checks with a checksum
+_KNOWN = (
+    *(
+        "CIFAR10",
+        "CIFAR100",
+        "CLEVRClassification",
+        "CelebA",
+        "Country211",
+        "DTD",
+        "EMNIST",
+        "FER2013",
+        "FGVCAircraft",
+    ),
+    *("FakeData", "FashionMNIST", "Flowers102", "Food101", "GTSRB", "ImageNet", "Imagenette"),
+    *("KMNIST", "LFWPeople", "MNIST", "QMNIST", "RenderedSST2", "STL10", "SVHN"),
+    "USPS",
+)
+# files that torchvision unpickles or unpacks without a checksum
+_UNCHECKED = {
+    **{
+        name: f"{name}/processed/*.pt"
+        for name in ("EMNIST", "FashionMNIST", "KMNIST", "MNIST", "QMNIST")
+    },
+    "ImageNet": "meta.bin",
+    "USPS": "usps*.bz2",
+}
+_LEAST, _MOST, _RATIO = 1 << 20, 32 << 20, 8  # bytes of USPS: 20 MiB, compressed to 6
+_CHUNK = 1 << 20
 
 
 def from_torchvision(
@@ -55,7 +90,7 @@ def from_torchvision(
         raise DataError(
             f"torchvision has no data set {spec.name!r}{nearest(spec.name, datasets.__all__)}"
         )
-    check_name(spec.name, trust)
+    _check_name(spec.name, trust)
     if ours := [key for key in _OURS if key in spec.kwargs]:
         raise DataError(
             f"data.kwargs must not contain {', '.join(ours)}: mdtree sets root and transform from "
@@ -65,7 +100,7 @@ def from_torchvision(
     options: dict[str, Any] = {"root": str(root), "transform": _transform(spec.transform, trust)}
     if allow_download:
         options["download"] = True
-    check_files(spec.name, root)
+    _check_files(spec.name, root)
     faults: list[str] = []
     for halves in _SPLITS:
         network = nullcontext() if allow_download else offline(f"torchvision's {spec.name}")
@@ -87,6 +122,42 @@ def from_torchvision(
         f"torchvision's {spec.name} has no training and test half ({'; '.join(faults)}): "
         "write a factory that returns (train, test), and name it as data.source"
     )
+
+
+def _check_name(name: str, trust: Trust) -> None:
+    """Refuse data sets that a found recipe may not name: they unpack files or use other readers."""
+    if name not in _KNOWN and not trust.admits("torchvision.datasets", name):
+        raise UntrustedError(
+            f"the recipe found inside the directory names torchvision's {name}, which unpacks "
+            f"unchecked files, but may only name {', '.join(_KNOWN)}; if you trust these data, "
+            f"add --trust torchvision.datasets:{name}, or pass the recipe yourself with --recipe"
+        )
+
+
+def _check_files(name: str, root: Path) -> None:
+    """Refuse files that would become far larger in memory, before torchvision reads them."""
+    for path in sorted(root.glob(_UNCHECKED[name])) if name in _UNCHECKED else ():
+        if path.suffix == ".bz2":
+            _check_packed(path)
+        else:
+            check_file(path)
+
+
+def _check_packed(path: Path) -> None:
+    """Unpack a file in chunks, only to count its bytes."""
+    most = min(max(_LEAST, _RATIO * path.stat().st_size), _MOST)
+    size = 0
+    try:
+        with open_regular(path) as packed, bz2.open(packed) as file:
+            while part := file.read(_CHUNK):
+                size += len(part)
+                if size > most:
+                    raise DataError(
+                        f"data file {path} was not read: its {path.stat().st_size} bytes unpack to "
+                        f"more than {most}, unlike the published file: fetch it again"
+                    )
+    except (OSError, EOFError) as error:
+        raise DataError(f"data file {path} cannot be unpacked: {error}") from error
 
 
 def from_folders(

@@ -4,7 +4,6 @@ Everything here takes a model runner and weights, and returns plain numbers and 
 metrics decide which quantities are measured, on how many items and for how long.
 """
 
-from mdtree.landscape.cost import ComputeCost, CostMeter
 from mdtree.landscape.curvature.double_backward import (
     DoubleBackwardResult,
     NoSecondDerivativeError,
@@ -16,30 +15,29 @@ from mdtree.landscape.curvature.operator import Hessian, LossError, mean_loss
 from mdtree.landscape.curvature.pyhessian import PyHessianResult, published_hessian
 from mdtree.landscape.curvature.trace import Trace, estimate_trace, forms_outside
 from mdtree.landscape.curves.batchnorm import has_statistics, reestimate
-from mdtree.landscape.curves.bezier import BezierCurve, straight_line
+from mdtree.landscape.curves.bezier import BezierCurve, random_weights, straight_line
 from mdtree.landscape.curves.profile import Point, Profile, ProfileValue, profile
-from mdtree.landscape.curves.random_weights import random_weights
 from mdtree.landscape.curves.training import (
     ConvergenceCheck,
     CurveTraining,
     TrainedCurve,
     train_curve,
 )
-from mdtree.landscape.decisions import item_means
 from mdtree.landscape.oom import within_memory
 from mdtree.landscape.parameters import ParameterLayout, trainable_parameters
-from mdtree.landscape.predictions import Predictions, predict
-from mdtree.landscape.preserve import preserved_state
-from mdtree.landscape.runner import ModelRunner
+from mdtree.landscape.predictions import Predictions, item_means, predict
+from mdtree.landscape.reproducibility import derive_seed, draw, generator, preserved_state
+from mdtree.landscape.runner import ComputeCost, CostMeter, ModelRunner
 from mdtree.landscape.score import Score, score
-from mdtree.landscape.seeding import derive_seed, draw, generator
 from mdtree.landscape.similarity.cka import MIN_ITEMS, Kernel, cka, cka_stderr
 from mdtree.landscape.similarity.outputs import Outputs, mixed_sample, outputs
-from mdtree.landscape.surface.grid import SurfacePoint, anchor_points, grid_points
-from mdtree.landscape.surface.plane import (
+from mdtree.landscape.surface import (
     MOST_ANCHORS,
     Plane,
+    SurfacePoint,
+    anchor_points,
     filter_normalised,
+    grid_points,
     plane_through,
 )
 

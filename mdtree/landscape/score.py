@@ -13,10 +13,9 @@ from torch import Tensor
 
 from mdtree.batch import size
 from mdtree.items import Items
-from mdtree.landscape.cost import ComputeCost
-from mdtree.landscape.decisions import decisions
 from mdtree.landscape.oom import within_memory
-from mdtree.landscape.runner import ModelRunner
+from mdtree.landscape.predictions import decisions
+from mdtree.landscape.runner import ComputeCost, ModelRunner
 from mdtree.network import Run
 
 __all__ = ["Score", "score"]

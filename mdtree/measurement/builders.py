@@ -12,11 +12,10 @@ import torch
 from mdtree.checkpoints import is_adapter, read_adapter_config, trained_labels
 from mdtree.datasets import Data, clear_shared_data, shared_data
 from mdtree.landscape import ModelRunner
-from mdtree.losses import build_loss
+from mdtree.losses import build_loss, head_of
 from mdtree.measurement.fitting import Fitted, fitted
 from mdtree.measurement.task import GroupTask, describing_folder
 from mdtree.models import Head, Network, build_network
-from mdtree.models.heads import head_of
 from mdtree.recipes import Keyed, ModelSpec, Trust, bind
 from mdtree.rows import Fact
 from mdtree.rows.training_words import is_adaptive

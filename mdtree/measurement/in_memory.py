@@ -16,13 +16,12 @@ from mdtree.batch import targets
 from mdtree.datasets import Data, Items, as_items, in_memory
 from mdtree.exceptions import DataError, DivergedError, MdtreeError
 from mdtree.landscape import CostMeter, ModelRunner
-from mdtree.losses import build_loss
+from mdtree.losses import build_loss, head_of
 from mdtree.measurement.fitting import fitted
 from mdtree.measurement.group import joined, quantities_of, versions
 from mdtree.measurement.request import check_metrics
 from mdtree.metrics import MetricInput
 from mdtree.models import Network
-from mdtree.models.heads import head_of
 from mdtree.network import Loss
 from mdtree.recipes import LossSpec, Trust, checked_facts
 from mdtree.rows import (

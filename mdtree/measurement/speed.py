@@ -33,7 +33,7 @@ from mdtree.landscape import (
     preserved_state,
 )
 from mdtree.models import Run
-from mdtree.runtime.threads import one_thread
+from mdtree.runtime.device import one_thread
 
 __all__ = ["Speed", "layer_work", "measure_speed", "suited_threads"]
 

@@ -2,7 +2,7 @@
 
 The plane goes through the first two members and the bend of the curve between them, which it holds
 (the curve of the metric connectivity: what one of both has trained, the other takes); or along two
-random directions from a single member (landscape/surface/plane.py).  Without a curve, it goes
+random directions from a single member (landscape/surface.py).  Without a curve, it goes
 through the first three members, or through two and along a random direction.  A square grid of 15
 x 15 points reaches a third of the extent beyond the members and the curve, or to the ends of the
 random directions.  Every point is measured on the same 512 unmodified training items, with

@@ -12,9 +12,8 @@ from torch import nn
 from mdtree.exceptions import RecipeError
 from mdtree.factory import asked_to_fetch, call, fetching_nothing, find
 from mdtree.messages import nearest
+from mdtree.models.architectures import cnn, mlp, resnet18
 from mdtree.models.huggingface import Head, from_folder
-from mdtree.models.resnet import resnet18
-from mdtree.models.small import cnn, mlp
 from mdtree.models.timm_run import network_of_run
 from mdtree.network import Network, Run, Weights
 from mdtree.recipes import ModelSpec, Trust

@@ -12,7 +12,7 @@ import abc
 import torch
 from torch import Tensor, nn
 
-from mdtree.models.resnet import ResNet
+from mdtree.models.architectures import ResNet
 
 __all__ = [
     "conv1d",

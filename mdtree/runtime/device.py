@@ -1,16 +1,19 @@
-"""The device that computes, and how much of its memory was used."""
+"""The device that computes, with how many threads, and how much of its memory was used."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from typing import TypeVar
 
 import torch
 
 from mdtree.exceptions import MdtreeError
 
-__all__ = ["held_share", "pick_device", "visible_gpus"]
+__all__ = ["held_share", "one_thread", "pick_device", "single_threads", "visible_gpus"]
 
 ResultT = TypeVar("ResultT")
 
@@ -59,3 +62,28 @@ def held_share(device: str, work: Callable[[], ResultT]) -> tuple[ResultT, float
     result = work()
     total = torch.cuda.get_device_properties(where).total_memory
     return result, (_CONTEXT + torch.cuda.max_memory_reserved(where)) / total
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute with one thread inside the context, and restore the number of threads after it.
+
+    On busy cores, linear algebra of small matrices is slower with several.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def single_threads(count: int) -> Iterator[ThreadPoolExecutor]:
+    """Work in so many threads inside the context, each with one thread of linear algebra.
+
+    Two threads that share one small matrix wait for each other most of the time.
+    """
+    one_each = partial(torch.set_num_threads, 1)
+    with one_thread(), ThreadPoolExecutor(count, initializer=one_each) as pool:
+        yield pool

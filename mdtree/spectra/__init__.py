@@ -1,8 +1,7 @@
 """Spectra of weights: what the weights reveal without data. No quantities, files or printing."""
 
-from mdtree.spectra.analysis import AVERAGED, Analysis, analyse_all
+from mdtree.spectra.analysis import AVERAGED, Analysis, Flow, analyse_all, flow_of
 from mdtree.spectra.collapse import Change, Hint, changes, hints
-from mdtree.spectra.flow import Flow, flow_of
 from mdtree.spectra.layer import FIGURES, Figures, Layer, Rules, analyse
 from mdtree.spectra.matrix import CONVENTIONS, Convention, Matrix, Skipped, find_matrices
 from mdtree.spectra.powerlaw import PowerLaw, fit_power_law

@@ -1,7 +1,13 @@
-"""The analysis of one checkpoint: its layers, skipped tensors, and means over layers.
+"""The analysis of one checkpoint: its layers, skipped tensors, means over layers, and their flow.
 
 Means and medians are over the layers that have the number, each with the same weight.  Embeddings
 are left out by default, because their sizes are of another order.
+
+Correlation Flow is alpha against depth.  In well trained networks alpha stays small from the first
+layer to the last; an upward drift, or an unsteady alpha, means that correlations are lost with
+depth (Martin, Peng, Mahoney 2021, section "Correlation Flow").  The paper has no formula; here it
+is the Theil-Sen slope (the median over all pairs of layers), the interquartile range, and the share
+above 6.
 """
 
 from __future__ import annotations
@@ -9,22 +15,24 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
-import torch
+import numpy as np
 
 from mdtree.checkpoints import LazyTensor
 from mdtree.progress import Progress, Silent
-from mdtree.runtime.threads import one_thread
+from mdtree.runtime.device import single_threads
 from mdtree.spectra.layer import Layer, Rules, analyse
 from mdtree.spectra.matrix import Skipped, find_matrices
 from mdtree.spectra.state import State
 
-__all__ = ["AVERAGED", "Analysis", "analyse_all"]
+__all__ = ["AVERAGED", "Analysis", "Flow", "analyse_all", "flow_of"]
 
 _SILENT = Silent()
+_LEAST = 4  # layers of a flow
+_LEVEL = 0.9  # of the interval of a slope
+_MUCH = 6.0  # alpha
 AVERAGED = (
     "alpha",
     "alpha_hat",
@@ -95,8 +103,6 @@ def analyse_all(
 ) -> Analysis:
     """Analyse every layer, several at a time with one thread of linear algebra each.
 
-    Two threads that share one small matrix wait for each other most of the time.
-
     Args:
         tensors: The tensors of a checkpoint.
         rules: How layers are analysed.
@@ -107,7 +113,7 @@ def analyse_all(
     matrices, skipped = find_matrices(tensors, convention=rules.convention)
     progress.start(len(matrices))
     layers = []
-    with one_thread(), ThreadPoolExecutor(threads, initializer=_alone) as pool:
+    with single_threads(threads) as pool:
         for layer in pool.map(partial(analyse, rules=rules), matrices):
             progress.step(layer.name)
             layers.append(layer)
@@ -116,5 +122,39 @@ def analyse_all(
     )
 
 
-def _alone() -> None:
-    torch.set_num_threads(1)
+@dataclass(frozen=True, kw_only=True)
+class Flow:
+    """How alpha changes with depth."""
+
+    layers: int
+    slope: float  # of alpha, from the first layer to the last
+    low: float  # 90 % interval of the slope
+    high: float
+    spread: float  # interquartile range of alpha
+    above: float  # share of layers with alpha > 6
+
+    @property
+    def shape(self) -> str:
+        """The direction of the change, in words."""
+        if self.low > 0:
+            return "rises with depth"
+        return "falls with depth" if self.high < 0 else "no drift"
+
+
+def flow_of(layers: tuple[Layer, ...]) -> Flow | None:
+    """Compute the flow of the layers that have an alpha; None if there are fewer than four."""
+    alphas = np.array([x.figures.alpha for x in layers if x.figures.alpha is not None])
+    if len(alphas) < _LEAST:
+        return None
+    from scipy.stats import theilslopes  # takes a second to load
+
+    fit = theilslopes(alphas, np.linspace(0, 1, len(alphas)), alpha=_LEVEL)
+    lower, upper = np.percentile(alphas, [25, 75])
+    return Flow(
+        layers=len(alphas),
+        slope=float(fit.slope),
+        low=float(fit.low_slope),
+        high=float(fit.high_slope),
+        spread=float(upper - lower),
+        above=float(np.mean(alphas > _MUCH)),
+    )

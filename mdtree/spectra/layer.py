@@ -26,10 +26,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mdtree.spectra.eigenvalues import eigenvalues, resolution
+from mdtree.spectra.eigenvalues import (
+    edge_of,
+    eigenvalues,
+    huge_entries,
+    resolution,
+    trap_score,
+)
 from mdtree.spectra.matrix import Convention, Matrix
 from mdtree.spectra.powerlaw import PowerLaw, fit_power_law
-from mdtree.spectra.randomness import edge_of, huge_entries, trap_score
 from mdtree.spectra.state import LEAST_EIGENVALUES, TRAP, State, state_of
 
 __all__ = ["FIGURES", "Figures", "Layer", "Rules", "analyse"]

@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import torch
@@ -30,10 +29,9 @@ from torch import Tensor
 
 from mdtree.checkpoints import LazyTensor
 from mdtree.progress import Progress, Silent
-from mdtree.runtime.threads import one_thread
-from mdtree.spectra.eigenvalues import gram
+from mdtree.runtime.device import single_threads
+from mdtree.spectra.eigenvalues import edge_of, gram
 from mdtree.spectra.matrix import Matrix, find_matrices
-from mdtree.spectra.randomness import edge_of
 
 __all__ = ["EXAMINED", "INTRUDING", "Update", "updates"]
 
@@ -87,7 +85,7 @@ def updates(
     pairs = [(m, known[m.name, m.sizes]) for m in old if (m.name, m.sizes) in known]
     progress.start(len(pairs))
     found = []
-    with one_thread(), ThreadPoolExecutor(threads, initializer=_alone) as pool:
+    with single_threads(threads) as pool:
         for update in pool.map(lambda pair: _update(*pair), pairs):
             progress.step(update.name)
             found.append(update)
@@ -164,7 +162,3 @@ def _squares(matrix: Tensor) -> tuple[Tensor, Tensor]:
     values, vectors = torch.linalg.eigh(gram(matrix))
     kept = values > max(float(values[-1]) * _RESOLVED**2, 0.0)
     return values[kept], vectors[:, kept]
-
-
-def _alone() -> None:
-    torch.set_num_threads(1)

@@ -31,8 +31,7 @@ from mdtree.regular_file import open_regular
 from mdtree.rows import Fact
 from mdtree.rows.atomic import atomic_file, cannot_write, own
 from mdtree.rows.file_kinds import JSON, RECIPE, WEIGHTS
-from mdtree.runtime.device import held_share
-from mdtree.runtime.threads import one_thread
+from mdtree.runtime.device import held_share, one_thread
 from mdtree.training.loop import Training, train
 from mdtree.version import __version__
 

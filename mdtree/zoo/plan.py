@@ -29,7 +29,7 @@ from mdtree.recipes import (
     fingerprint,
 )
 from mdtree.rows import Fact
-from mdtree.runtime.threads import one_thread
+from mdtree.runtime.device import one_thread
 from mdtree.training.loop import steps_in, train
 from mdtree.zoo.member import ZooMember, member_data, member_training
 

@@ -1,14 +1,16 @@
-"""Whatever is in a file, reading it gives its tensors or says what is wrong with it."""
+"""Reading a file gives its tensors or says what is wrong with it, and nothing in it runs."""
 
 from __future__ import annotations
 
 import argparse
 import collections
+import dataclasses
 import datetime as dt
-import hashlib
-import json
+import enum
 import os
+import pickle
 import random
+import subprocess
 import sys
 from pathlib import Path
 
@@ -18,7 +20,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from mdtree.checkpoints import file_digest, list_tensors, load_checkpoint, load_weights, parts_of
+from mdtree.checkpoints import load_checkpoint, load_weights
 from mdtree.exceptions import MdtreeError, UnreadableError, UnsafeError
 
 WEIGHTS = nn.Linear(3, 2).state_dict()
@@ -129,114 +131,147 @@ def test_a_missing_file_and_a_directory(tmp_path):
                 read(path)
 
 
-def sharded(folder: Path, weight_map: object) -> Path:
-    save_file({"weight": WEIGHTS["weight"]}, folder / "a.safetensors")
-    torch.save({"bias": WEIGHTS["bias"]}, folder / "b.bin")
-    path = folder / "model.safetensors.index.json"
-    path.write_text(json.dumps({"weight_map": weight_map}))
-    return path
+# files that could run code
 
 
-def test_parts_of_either_kind_make_one_checkpoint(tmp_path):
-    path = sharded(tmp_path, {"weight": "a.safetensors", "bias": "b.bin"})
-    assert [path, tmp_path / "a.safetensors", tmp_path / "b.bin"] == parts_of(path)
-    weights = load_checkpoint(path, nn.Linear(3, 2), name="x").weights
-    assert all(torch.equal(WEIGHTS[key], weights[key]) for key in WEIGHTS)
+@dataclasses.dataclass
+class Config:
+    width: int = 8
 
 
-@pytest.mark.parametrize(
-    "part",
-    [
-        *("../x.safetensors", "/etc/x.safetensors", "sub/x.safetensors", "..\\x.safetensors"),
-        *("..", ".", "", "a\0.bin", "model.safetensors.index.json", "x.pt"),
-    ],
-)
-def test_an_index_cannot_lead_out_of_its_folder(tmp_path, part):
-    folder = tmp_path / "in"
-    (folder / "sub").mkdir(parents=True)
-    for outside in (tmp_path, folder / "sub"):
-        save_file(WEIGHTS, outside / "x.safetensors")
-    path = sharded(folder, {"weight": "a.safetensors", "bias": part})
-    for use in (load_weights, file_digest, parts_of):
-        with pytest.raises(UnsafeError, match="not weights files in its own folder: "):
-            use(path)
+class Stage(enum.Enum):
+    LAST = 1
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        "",
-        "[]",
-        "{}",
-        '{"weight_map": 3}',
-        '{"weight_map": {"a": 3}}',
-        "\udcff",
-        "[" * 9999,
-        '{"weight_map": {"a": "\\ud800.bin"}}',
-        '{"weight_map": {"a": "b.bin"}, "b": ' + "9" * 9999,
-    ],
-)
-def test_a_broken_index_is_told(tmp_path, content):
-    path = tmp_path / "pytorch_model.bin.index.json"
-    path.write_bytes(content.encode("utf-8", "surrogateescape"))
-    with pytest.raises(UnreadableError, match="is not an index of weights files"):
-        load_weights(path)
+class Options(dict):
+    """A dictionary with attributes, as many configuration packages have one."""
 
 
-def test_a_missing_or_broken_part_is_told_by_its_name(tmp_path):
-    path = sharded(tmp_path, {"weight": "a.safetensors", "bias": "c.bin"})
-    for use in (load_weights, file_digest, lambda p: load_checkpoint(p, nn.Linear(3, 2), name="x")):
-        with pytest.raises(UnreadableError, match=r"c\.bin cannot be read: No such file"):
-            use(path)
-    (tmp_path / "c.bin").write_text("no weights")
-    with pytest.raises(UnreadableError, match=r"c\.bin is a text file"):
-        load_weights(path)
-    torch.save([1.0], tmp_path / "c.bin")
-    with pytest.raises(UnreadableError, match=r"c\.bin does not contain named weights"):
-        load_weights(path)
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(3, 2)
 
 
-@pytest.mark.parametrize("suffix", ["safetensors", "bin"])
-def test_each_tensor_lies_in_one_part(tmp_path, suffix):
-    """The index says in which; what it does not name is taken, as transformers does."""
-    weight, bias, more = WEIGHTS["weight"], WEIGHTS["bias"], torch.ones(1)
-    ways = [
-        ({"a": {"weight": weight}, "b": {"bias": bias}}, None),
-        ({"a": {"weight": weight}, "b": {"bias": bias, "more": more}}, None),
-        ({"a": {"weight": weight}, "b": {"bias": bias, "weight": weight}}, "b.* contains weight"),
-        ({"a": {"weight": weight, "bias": bias}, "b": {"bias": bias}}, "a.* contains bias"),
-        ({"a": {"bias": bias}, "b": {"weight": weight}}, "a.* lacks weight"),
-        ({"a": {"weight": weight}, "b": {"more": more}}, "b.* lacks bias"),
-        ({p: {n: bias, "more": more} for p, n in {"a": "weight", "b": "bias"}.items()}, "more"),
-    ]
-    path = tmp_path / f"model.{suffix}.index.json"
-    places = {"weight": f"a.{suffix}", "bias": f"b.{suffix}"}
-    path.write_text(json.dumps({"weight_map": places}))
-    for parts, words in ways:
-        for part, content in parts.items():
-            (save_file if suffix == "safetensors" else torch.save)(
-                content, tmp_path / f"{part}.{suffix}"
-            )
-        for read in (load_weights, list_tensors):
-            if words is not None:
-                with pytest.raises(UnreadableError, match=words):
-                    read(path)
-        if words is None:
-            names = {name for content in parts.values() for name in content}
-            assert names == load_weights(path).tensors.keys()
-            assert names == {stored.name for stored in list_tensors(path).tensors}
+CONFIG, STAGE, OPTIONS = (f"{__name__}.{name}" for name in ("Config", "Stage", "Options"))
 
 
-def test_the_digest_is_that_of_sha256sum_and_changes_with_every_part(tmp_path):
-    whole = tmp_path / "x.pt"
-    torch.save(WEIGHTS, whole)
-    expected = hashlib.sha256(whole.read_bytes()).hexdigest()
-    assert expected == file_digest(whole)
-    assert expected == load_checkpoint(whole, nn.Linear(3, 2), name="x").sha256
-    path = sharded(tmp_path, {"weight": "a.safetensors", "bias": "b.bin"})
-    digests = {file_digest(path)}
-    for part in ("a.safetensors", "b.bin", path.name):
-        with (tmp_path / part).open("ab") as file:
-            file.write(b" ")
-        digests.add(file_digest(path))
-    assert len(digests) == 4
+class Payload:
+    """Runs a function when it is unpickled."""
+
+    def __init__(self, function, *args):
+        self.call = function, args
+
+    def __reduce__(self):
+        return self.call
+
+
+def payloads(path: Path) -> dict[str, Payload]:
+    """Ways to create a file while a pickle is read."""
+    return {
+        "system": Payload(os.system, f"touch {path}"),
+        "eval": Payload(eval, f"open({str(path)!r}, 'w').close()"),
+        "exec": Payload(exec, f"open({str(path)!r}, 'w').close()"),
+        "call": Payload(subprocess.call, ["touch", str(path)]),
+    }
+
+
+FORMS = {
+    "zip": torch.save,
+    "legacy": lambda content, path: torch.save(content, path, _use_new_zipfile_serialization=False),
+    "pickle": lambda content, path: path.write_bytes(pickle.dumps(content, protocol=2)),
+    "text pickle": lambda content, path: path.write_bytes(pickle.dumps(content, protocol=0)),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("kind", payloads(Path("x")))
+def test_a_hostile_pickle_is_refused_and_nothing_runs(tmp_path, form, kind, monkeypatch):
+    victim, path = tmp_path / "victim", tmp_path / "x.pt"
+    payload = payloads(victim)[kind]
+    pickle.loads(pickle.dumps(payload))
+    assert victim.exists(), "the payload works"
+    victim.unlink()
+    monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
+    FORMS[form]({"state_dict": WEIGHTS, "extra": payload}, path)
+    with pytest.raises((UnsafeError, UnreadableError)) as error:
+        load_checkpoint(path, nn.Linear(3, 2), name="x", trust=[CONFIG])
+    assert not victim.exists()
+    assert "--trust" not in str(error.value)
+    expected = UnreadableError if form == "text pickle" else UnsafeError
+    assert expected is type(error.value)
+
+
+@pytest.mark.parametrize("form", ["zip", "legacy"])
+def test_a_trusted_name_runs_nothing_even_if_it_is_a_function(tmp_path, form):
+    victim, path = tmp_path / "victim", tmp_path / "x.pt"
+    FORMS[form]({"model": WEIGHTS, "extra": payloads(victim)["eval"]}, path)
+    assert WEIGHTS.keys() == load_weights(path, trust=["builtins.eval"]).tensors.keys()
+    FORMS[form]({"model": WEIGHTS, "extra": payloads(victim)["system"]}, path)
+    with pytest.raises(UnsafeError, match=r"posix\.system"):  # torch admits nothing of os
+        load_weights(path, trust=["posix.system", "os.system"])
+    assert not victim.exists()
+
+
+@pytest.mark.parametrize("form", ["zip", "legacy"])
+def test_trust_admits_the_named_classes_and_no_others(tmp_path, form):
+    path = tmp_path / "x.pt"
+    options = Options(lr=0.1)
+    options.note = "mine"
+    FORMS[form](
+        {"model": WEIGHTS, "config": Config(), "stage": Stage.LAST, "options": options}, path
+    )
+    for trust in ([], ["Config"], [CONFIG, STAGE], [CONFIG, f"{STAGE}s", OPTIONS], [__name__]):
+        with pytest.raises(UnsafeError, match=r"could run code.*nothing was loaded"):
+            load_weights(path, trust=trust)
+    loaded = load_weights(path, trust=[CONFIG, STAGE, OPTIONS])
+    assert all(torch.equal(WEIGHTS[key], loaded.tensors[key]) for key in WEIGHTS)
+
+
+def test_weights_in_a_trusted_kind_of_dictionary_are_found(tmp_path):
+    torch.save({"model": Options(WEIGHTS)}, tmp_path / "x.pt")
+    with pytest.raises(UnsafeError, match=OPTIONS):
+        load_weights(tmp_path / "x.pt")
+    assert WEIGHTS.keys() == load_weights(tmp_path / "x.pt", trust=[OPTIONS]).tensors.keys()
+
+
+def test_the_error_names_what_would_have_to_be_trusted(tmp_path):
+    torch.save({"model": WEIGHTS, "config": Config()}, tmp_path / "x.pt")
+    with pytest.raises(UnsafeError, match=f"add --trust {CONFIG} to skip them"):
+        load_weights(tmp_path / "x.pt")
+
+
+def test_a_class_of_the_training_script_can_be_trusted(tmp_path, monkeypatch):
+    """Scripts save as `__main__`, and that script is not what runs now."""
+    main = sys.modules["__main__"]
+    script_config = dataclasses.make_dataclass("Options", ["lr"])
+    script_config.__module__ = "__main__"
+    with monkeypatch.context() as patch:
+        patch.setattr(main, "Options", script_config, raising=False)
+        torch.save({"model": WEIGHTS, "options": script_config(0.1)}, tmp_path / "x.pt")
+    with pytest.raises(UnsafeError, match=r"--trust __main__\.Options"):
+        load_weights(tmp_path / "x.pt")
+    loaded = load_weights(tmp_path / "x.pt", trust=["__main__.Options"])
+    assert WEIGHTS.keys() == loaded.tensors.keys()
+
+
+@pytest.mark.parametrize("form", ["zip", "legacy"])
+def test_whole_modules_are_refused(tmp_path, form):
+    words = "contains a whole pickled module .*save model.state_dict"
+    FORMS[form](nn.Sequential(nn.Linear(3, 2)), tmp_path / "torch.pt")
+    FORMS[form]({"model": nn.Linear(3, 2)}, tmp_path / "inside.pt")
+    for name in ("torch.pt", "inside.pt"):
+        with pytest.raises(UnsafeError, match=words):
+            load_weights(tmp_path / name)
+    FORMS[form](Net(), tmp_path / "own.pt")
+    with pytest.raises(UnsafeError, match=words if form == "zip" else f"{Net.__module__}.Net"):
+        load_weights(tmp_path / "own.pt")
+
+
+def test_what_torch_admits_is_as_before_after_reading(tmp_path):
+    before = sorted(map(str, torch.serialization.get_safe_globals()))  # torch 2.10 has no order
+    torch.save({"model": WEIGHTS, "config": Config()}, tmp_path / "x.pt")
+    load_weights(tmp_path / "x.pt", trust=[CONFIG])
+    with pytest.raises(UnsafeError):
+        load_weights(tmp_path / "x.pt")
+    assert before == sorted(map(str, torch.serialization.get_safe_globals()))

@@ -16,9 +16,9 @@ import pytest
 import torch
 
 from mdtree.datasets import load_data
+from mdtree.datasets.packages import debian_file, python_file
 from mdtree.datasets.reference import glyphs, sequences, shapes, signals, strokes, synthetic, tables
 from mdtree.datasets.reference.halves import evenly_split, generator, normalised
-from mdtree.datasets.reference.packages import debian_file, python_file
 from mdtree.datasets.spirals import spirals
 from mdtree.exceptions import DataError, RecipeError
 from mdtree.recipes import FactoryData, Trust, read_zoo

@@ -8,10 +8,9 @@ import torch
 from mdtree.datasets import Data, TensorItems
 from mdtree.exceptions import DataError
 from mdtree.landscape import ModelRunner
-from mdtree.losses import build_loss
+from mdtree.losses import build_loss, head_of
 from mdtree.measurement.fitting import fitted
 from mdtree.models import Network
-from mdtree.models.heads import head_of
 from mdtree.recipes import LossSpec, Trust
 from tests.support.cases import X, Y, group
 from tests.support.language import TOKENS, VOCABULARY, bert, gpt2, ids, masked, ragged, transformers

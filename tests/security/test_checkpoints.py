@@ -1,9 +1,8 @@
 """Hostile checkpoints: each is refused with its reason, and nothing of it happens.
 
-Pickles that would run code are in checkpoints/test_refusal_message.py, those that would fill the
-memory and archives in scanning/, links in checkpoints/test_links.py; indexes that lead out of
-their folder, tensors in two parts, safetensors headers of 10 GB are in
-checkpoints/test_safe_reading.py.
+Pickles that would run code and safetensors headers of 10 GB are in
+checkpoints/test_safe_reading.py, those that would fill the memory and archives in scanning/; links,
+indexes that lead out of their folder and tensors in two parts are in checkpoints/test_parts.py.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from torch import nn
 
 from mdtree.checkpoints import in_memory_tensors
 from mdtree.spectra import CONVENTIONS, FIGURES, Rules, State, analyse, find_matrices
-from mdtree.spectra.randomness import huge_entries
+from mdtree.spectra.eigenvalues import huge_entries
 from mdtree.spectra.state import state_of
 
 

@@ -12,7 +12,7 @@ from mdtree.failure_modes import RoomForImprovement
 from mdtree.landscape import ModelRunner
 from mdtree.metrics import MetricInput
 from mdtree.models import Network, cnn
-from mdtree.models.resnet import ResNet
+from mdtree.models.architectures import ResNet
 from mdtree.runtime import torchvision as vision
 
 torch.manual_seed(0)

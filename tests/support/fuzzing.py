@@ -28,7 +28,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from mdtree.checkpoints import list_tensors
-from mdtree.checkpoints.safe_reading import file_digest, read
+from mdtree.checkpoints.parts import file_digest
+from mdtree.checkpoints.safe_reading import read
 from mdtree.datasets.files import from_file
 from mdtree.exceptions import MdtreeError
 from mdtree.models import cnn

@@ -15,7 +15,7 @@ from mdtree.checkpoints import load_checkpoint
 from mdtree.losses import build_loss
 from mdtree.models import build_model, cnn
 from mdtree.recipes import LossSpec, ModelSpec, Trust
-from mdtree.runtime.threads import one_thread
+from mdtree.runtime.device import one_thread
 from mdtree.training.loop import train
 from mdtree.zoo.member import (
     member_data,

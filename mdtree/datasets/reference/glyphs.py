@@ -15,9 +15,8 @@ import torch.nn.functional as F
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from mdtree.datasets.packages import read_file
+from mdtree.datasets.packages import python_file, read_file
 from mdtree.datasets.reference.halves import Halves, even_labels, generator, halved
-from mdtree.datasets.reference.packages import python_file
 from mdtree.exceptions import DataError
 
 __all__ = ["LETTERS", "glyphs"]

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from mdtree.datasets.packages import debian_file, python_file
 from mdtree.datasets.reference.halves import (
     Halves,
     even_labels,
@@ -21,7 +22,6 @@ from mdtree.datasets.reference.halves import (
     refuse_endless,
     refuse_less,
 )
-from mdtree.datasets.reference.packages import debian_file, python_file
 from mdtree.exceptions import DataError
 
 __all__ = ["dna", "markov", "motifs", "syllables", "words"]

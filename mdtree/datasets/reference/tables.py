@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from mdtree.datasets.packages import python_file
 from mdtree.datasets.reference.halves import Halves, evenly_split, generator, normalised
-from mdtree.datasets.reference.packages import python_file
 from mdtree.exceptions import DataError
 
 __all__ = ["KEEL_TABLES", "bananas", "diamonds", "flights", "keel", "segment", "weather"]

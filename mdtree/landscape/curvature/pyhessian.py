@@ -27,11 +27,10 @@ from torch.overrides import TorchFunctionMode
 
 from mdtree.batch import Batch, size
 from mdtree.items import Items
-from mdtree.landscape.cost import ComputeCost
 from mdtree.landscape.curvature.double_backward import check_double_backward
 from mdtree.landscape.curvature.operator import LossError, mean_loss
 from mdtree.landscape.oom import within_memory
-from mdtree.landscape.runner import ModelRunner
+from mdtree.landscape.runner import ComputeCost, ModelRunner
 from mdtree.network import Network, Weights
 
 __all__ = ["PyHessianResult", "published_hessian"]

@@ -15,12 +15,18 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from mdtree.batch import Batch, size
 from mdtree.items import Items
-from mdtree.landscape.cost import ComputeCost
 from mdtree.landscape.oom import within_memory
-from mdtree.landscape.runner import ModelRunner
+from mdtree.landscape.runner import ComputeCost, ModelRunner
+from mdtree.landscape.score import Score, score
 from mdtree.network import Run
 
-__all__ = ["batch_statistics", "batches_with_variance", "has_statistics", "reestimate"]
+__all__ = [
+    "batch_statistics",
+    "batches_with_variance",
+    "has_statistics",
+    "reestimate",
+    "score_reestimated",
+]
 
 
 def has_statistics(module: nn.Module) -> bool:
@@ -49,6 +55,12 @@ def reestimate(runner: ModelRunner, items: Items, run: Run) -> None:
             what="to estimate the statistics of BatchNorm",
         )
     runner.meter.add(ComputeCost(forward=seen))
+
+
+def score_reestimated(runner: ModelRunner, items: Items, statistics: Items, run: Run) -> Score:
+    """Score a network whose BatchNorm statistics are first re-estimated on `statistics`."""
+    reestimate(runner, statistics, run)
+    return score(runner, items, run)
 
 
 def _collect(

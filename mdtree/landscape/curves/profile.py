@@ -22,11 +22,10 @@ import torch
 from torch import Tensor
 
 from mdtree.items import Items
-from mdtree.landscape.curves.batchnorm import reestimate
+from mdtree.landscape.curves.batchnorm import score_reestimated
 from mdtree.landscape.curves.bezier import BezierCurve
 from mdtree.landscape.runner import ModelRunner
-from mdtree.landscape.score import Score, score
-from mdtree.network import Run
+from mdtree.landscape.score import Score
 
 __all__ = ["Point", "Profile", "ProfileValue", "profile"]
 
@@ -149,13 +148,8 @@ def profile(
 
 
 def _at(runner: ModelRunner, path: BezierCurve, t: float, items: Items, statistics: Items) -> Point:
-    work = partial(_scored, runner, items, statistics)
+    work = partial(score_reestimated, runner, items, statistics)
     return Point(t=t, score=runner.network.with_weights(path.at(t), work))
-
-
-def _scored(runner: ModelRunner, items: Items, statistics: Items, run: Run) -> Score:
-    reestimate(runner, statistics, run)
-    return score(runner, items, run)
 
 
 def _highest(points: Sequence[Point], of: Callable[[Score], float]) -> Point:

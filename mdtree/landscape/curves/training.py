@@ -18,7 +18,6 @@ from torch import Tensor
 
 from mdtree.batch import size
 from mdtree.items import Items
-from mdtree.landscape.cost import ComputeCost
 from mdtree.landscape.curves.batchnorm import (
     batch_statistics,
     batches_with_variance,
@@ -26,7 +25,7 @@ from mdtree.landscape.curves.batchnorm import (
 )
 from mdtree.landscape.curves.bezier import BezierCurve
 from mdtree.landscape.oom import within_memory
-from mdtree.landscape.runner import ModelRunner
+from mdtree.landscape.runner import ComputeCost, ModelRunner
 from mdtree.network import Run
 
 __all__ = ["ConvergenceCheck", "CurveTraining", "TrainedCurve", "train_curve"]

@@ -16,11 +16,10 @@ import torch
 from torch import Tensor
 
 from mdtree.items import Items, TensorItems, in_memory
-from mdtree.landscape.cost import ComputeCost
-from mdtree.landscape.decisions import decisions
 from mdtree.landscape.oom import within_memory
-from mdtree.landscape.runner import ModelRunner
-from mdtree.landscape.seeding import draw
+from mdtree.landscape.predictions import decisions
+from mdtree.landscape.reproducibility import draw
+from mdtree.landscape.runner import ComputeCost, ModelRunner
 from mdtree.landscape.similarity.cka import Kernel
 from mdtree.network import Run
 from mdtree.tokens import TokenLoss

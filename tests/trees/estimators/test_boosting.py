@@ -86,3 +86,27 @@ def test_another_form_of_the_fitted_trees_is_noticed(monkeypatch):
     monkeypatch.setattr(boosting, "_copy", lambda *_: None)
     with pytest.raises(RuntimeError, match="scikit-learn"):
         boosted(lines, answers, weights, CLASSES)
+
+
+def test_bins_of_a_feature_have_about_the_same_weight():
+    rng = np.random.default_rng(4)
+    column = rng.normal(size=5000).round(3)  # some values come several times
+    column[::9] = np.nan
+    weights = rng.uniform(0.0, 3.0, 5000)
+    cuts = boosting._cuts(column, weights)
+    numbers = boosting._bins(column, cuts)
+    assert (np.isnan(numbers) == np.isnan(column)).all()
+    known = ~np.isnan(column)
+    held = np.bincount(numbers[known].astype(int), weights[known])
+    assert len(held) == boosting._BINS
+    heaviest = np.bincount(np.unique(column[known], return_inverse=True)[1], weights[known]).max()
+    assert np.abs(held - held.mean()).max() <= heaviest
+    lowest = [column[known][numbers[known] == number].min() for number in range(len(held))]
+    assert (np.array(lowest[1:]) > cuts).all()
+
+
+def test_few_values_have_a_bin_each():
+    column = np.array([3.0, np.nan, 1.0, 3.0, 8.0])
+    cuts = boosting._cuts(column, np.array([1.0, 1.0, 0.0, 5.0, 1.0]))
+    assert cuts.tolist() == [2.0, 5.5]
+    assert boosting._bins(column, cuts)[[0, 2, 3, 4]].tolist() == [1, 0, 1, 2]

@@ -1,4 +1,4 @@
-"""A plane in weight space, through networks and along filter-normalised random directions.
+"""A surface of the loss: a plane in weight space, and a grid of points that are measured in it.
 
     w(x, y) = o + x u + y v,      |u| = |v| = 1,  u . v = 0
 
@@ -12,23 +12,37 @@ filter of a direction d is scaled to the norm of the filter of the weights,
 and biases and the parameters of normalisation, which have one dimension, do not move.  Filters are
 the slices along the first dimension.
 
+BatchNorm statistics are re-estimated at every point, the networks included, as along curves.
+
 Li et al. 2018, arXiv 1712.09913.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 
 import torch
 from torch import Tensor
 
+from mdtree.items import Items
+from mdtree.landscape.curves.batchnorm import score_reestimated
 from mdtree.landscape.parameters import ParameterLayout
+from mdtree.landscape.runner import ModelRunner
 from mdtree.network import Weights
 
-__all__ = ["MOST_ANCHORS", "Plane", "filter_normalised", "plane_through"]
+__all__ = [
+    "MOST_ANCHORS",
+    "Plane",
+    "SurfacePoint",
+    "anchor_points",
+    "filter_normalised",
+    "grid_points",
+    "plane_through",
+]
 
 MOST_ANCHORS = 3  # networks that a plane can go through
 
@@ -186,3 +200,71 @@ def _orthonormal(directions: Iterable[Tensor], before: Sequence[Tensor] = ()) ->
 
 def _middle(values: Sequence[float]) -> float:
     return (min(values) + max(values)) / 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class SurfacePoint:
+    """A place in the plane, and what was measured there."""
+
+    x: float
+    y: float
+    loss: float
+    error: float | None  # percent; None: the targets are not classes
+
+
+def grid_points(
+    runner: ModelRunner, plane: Plane, items: Items, statistics: Items, *, side: int, margin: float
+) -> list[SurfacePoint] | None:
+    """Measure a square grid of side x side points around the networks of a plane, row by row.
+
+    Args:
+        runner: The network and its loss.
+        plane: The plane.
+        items: The items on which every point is measured.
+        statistics: The items on which BatchNorm statistics are re-estimated at every point.
+        side: Points along one side, at least two.
+        margin: Around the networks, as a share of their extent.
+
+    Returns:
+        The points; None if the plane has no scale.
+    """
+    window = plane.window(margin)
+    if window is None:
+        return None
+    (x, y), half = window
+    steps = [half * (2 * number / (side - 1) - 1) for number in range(side)]
+    measured = partial(_measured, runner, items, statistics)
+    return [
+        measured(plane.at(x + across, y + up), (x + across, y + up))
+        for up in steps
+        for across in steps
+    ]
+
+
+def anchor_points(
+    runner: ModelRunner, plane: Plane, items: Items, statistics: Items
+) -> list[SurfacePoint]:
+    """Measure the networks of a plane themselves."""
+    return [
+        _measured(
+            runner,
+            items,
+            statistics,
+            {name: tensor.detach().clone() for name, tensor in weights.items()},
+            place,
+        )
+        for weights, place in zip(plane.anchors, plane.places, strict=True)
+    ]
+
+
+def _measured(
+    runner: ModelRunner,
+    items: Items,
+    statistics: Items,
+    weights: Mapping[str, Tensor],
+    place: tuple[float, float],
+) -> SurfacePoint:
+    work = partial(score_reestimated, runner, items, statistics)
+    scored = runner.network.with_weights(weights, work)
+    error = None if scored.wrong is None else scored.error()
+    return SurfacePoint(x=place[0], y=place[1], loss=scored.mean_loss(), error=error)

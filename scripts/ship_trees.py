@@ -1,8 +1,9 @@
-"""Fit the trees that come with mdtree: the general ones, and those of the digits.
+"""Fit the trees that come with mdtree: the general ones, those of the digits, the published ones.
 
-    python scripts/ship_reference_trees.py [ZOOS]
+    python scripts/ship_trees.py [ZOOS]       general and digits
     mdtree evaluate --benchmark --methods gains_facts,gains_files --json > scores.json
-    python scripts/ship_reference_trees.py --general --scores scores.json
+    python scripts/ship_trees.py --general --scores scores.json
+    python scripts/ship_trees.py --published
 
 The general trees learn gains from the whole reference collection (mdtree/data/reference), and are
 the default for `standard-1`; `--general` fits these alone.  How right they are about zoos that they
@@ -12,7 +13,10 @@ Without ZOOS, trees are fitted anew on the rows that come with mdtree. ZOOS hold
 `digits` and `animals` (scripts/rebuild_reference_zoos.sh). The rows go to mdtree/data/zoos, without
 what only pictures of single layers need; the trees go to mdtree/data/trees. The accuracy in a
 tree's provenance is that of cross-validation: each cell of the grid (one width, one data amount) is
-judged by a tree that was fitted on the other cells.
+judged by a tree that was fitted on the other cells, see reliability.py.
+
+The published trees are fitted on the table `basic_collection` of Zhou et al. (ICML 2024): 1,690
+configurations of ResNet-18 on CIFAR-10.
 """
 
 from __future__ import annotations
@@ -28,9 +32,9 @@ from reliability import accuracy, judged
 import mdtree
 from mdtree.evaluation.left_out import leave_one_zoo_out, mean_scores
 from mdtree.failure_modes import TASKS
-from mdtree.rows import Row, read_rows, write_rows
-from mdtree.trees import write_tree
-from mdtree.trees.bundled import reference_collection, shipped_rows
+from mdtree.rows import Row, read_rows, rows_from_csv, write_rows
+from mdtree.trees import SavedTree, write_tree
+from mdtree.trees.bundled import PUBLISHED_TABLE, reference_collection, shipped_rows
 from mdtree.trees.examples import labelled
 from mdtree.trees.fit import fit_tree
 
@@ -41,8 +45,15 @@ DATA = {
 }
 SHIPPED = "digits"  # the zoo that has trees of its own, as an example of posteriors
 OWN_TASKS = ("failure", "temperature")
+PUBLISHED_TASKS = ("failure", "temperature", "width", "data")  # resources need trees of gains
 # of the general trees: what their provenance calls it -> the method of the benchmark
 METHODS = {"accuracy": "gains_facts", "accuracy_from_files": "gains_files"}
+PUBLISHED = {
+    "data": "1,690 configurations of ResNet-18 on CIFAR-10, five seeds each: the table "
+    "`basic_collection` of github.com/YefanZhou/ModelDiagnosis",
+    "paper": "Zhou et al.: MD tree: a model-diagnostic tree grown on loss landscape, ICML 2024",
+    "licence of the data": "MIT License, Copyright (c) 2024 Yefan",
+}
 LEFT_OUT = "spectrum"  # the detail of all layers: half of a row
 
 
@@ -51,8 +62,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("zoos", type=Path, nargs="?")
     parser.add_argument("--general", action="store_true")
+    parser.add_argument("--published", action="store_true")
     parser.add_argument("--scores", type=Path, help="what `mdtree evaluate --benchmark` printed")
     options = parser.parse_args()
+    if options.published:
+        rows = rows_from_csv(PUBLISHED_TABLE, protocol="paper-1").rows
+        _ship("published-cifar10-resnet18", rows, PUBLISHED, PUBLISHED_TASKS)
+        return
     _ship_general(options.scores)
     if options.general:
         return
@@ -61,7 +77,8 @@ def main() -> None:
         known = {name: shipped_rows(f"{name}-standard-1") for name in DATA}
     else:
         known = _kept_rows(root)
-    _ship(SHIPPED, known[SHIPPED], DATA[SHIPPED])
+    remarks = {"data": DATA[SHIPPED], "commands": "scripts/rebuild_reference_zoos.sh"}
+    _ship(f"{SHIPPED}-standard-1", known[SHIPPED], remarks, OWN_TASKS)
 
 
 def _ship_general(scores: Path | None) -> None:
@@ -75,9 +92,7 @@ def _ship_general(scores: Path | None) -> None:
     for task in TASKS:
         told = remarks | {name: known[task] for name, known in shares.items() if task in known}
         saved = fit_tree(rows, task=task, method="gains", facts=True, provenance=told)
-        stem = _stem("general", task)
-        write_tree(FOLDER / "trees" / f"{stem}.json", saved)
-        print(f"{stem}: {saved.groups} groups", flush=True)
+        _write(saved, "general-standard-1", task)
 
 
 def _left_out(zoos: Mapping[str, Sequence[Row]], path: Path | None) -> dict[str, dict[str, str]]:
@@ -101,10 +116,6 @@ def _left_out(zoos: Mapping[str, Sequence[Row]], path: Path | None) -> dict[str,
     }
 
 
-def _stem(name: str, task: str) -> str:
-    return f"{name}-standard-1" + ("" if task == "failure" else f"-{task}")
-
-
 def _kept_rows(root: Path) -> dict[str, list[Row]]:
     """Write the rows of measured zoos; return those of standard-1."""
     (FOLDER / "zoos").mkdir(parents=True, exist_ok=True)
@@ -126,18 +137,18 @@ def _kept(row: Row) -> Row:
     return replace(row, details=details or None)
 
 
-def _ship(name: str, rows: Sequence[Row], data: str) -> None:
-    for task in OWN_TASKS:
+def _ship(name: str, rows: Sequence[Row], remarks: Mapping[str, str], tasks: Sequence[str]) -> None:
+    for task in tasks:
         chosen, answers, _ = labelled(rows, task)
-        remarks = {
-            "data": data,
-            "commands": "scripts/rebuild_reference_zoos.sh",
-            "accuracy": accuracy(judged(chosen, answers, task)),
-        }
-        saved = fit_tree(rows, task=task, provenance=remarks)
-        stem = _stem(name, task)
-        write_tree(FOLDER / "trees" / f"{stem}.json", saved)
-        print(f"{stem}: {saved.groups} groups, {remarks['accuracy']}")
+        told = {**remarks, "accuracy": accuracy(judged(chosen, answers, task))}
+        _write(fit_tree(rows, task=task, provenance=told), name, task)
+
+
+def _write(saved: SavedTree, name: str, task: str) -> None:
+    """Write a tree; the joint one has the plain name."""
+    stem = name if task == "failure" else f"{name}-{task}"
+    write_tree(FOLDER / "trees" / f"{stem}.json", saved)
+    print(f"{stem}: {saved.groups} groups", saved.provenance.get("accuracy", ""), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""ResNet-18 of the CIFAR family at any width.
+"""The architectures that mdtree builds itself: ResNet-18 at any width, and two small networks.
 
-A 3x3 stem with k channels, four stages of two basic blocks with k, 2k, 4k and 8k channels at
-strides 1, 2, 2 and 2, global average pooling, and one linear layer.  Width k = 64 is the usual
-network; the zoo of the MD tree paper has k = 2 ... 128.
+ResNet-18 is that of the CIFAR family: a 3x3 stem with k channels, four stages of two basic blocks
+with k, 2k, 4k and 8k channels at strides 1, 2, 2 and 2, global average pooling, and one linear
+layer.  Width k = 64 is the usual network; the zoo of the MD tree paper has k = 2 ... 128.
 
 He et al.: "Deep Residual Learning for Image Recognition", arXiv 1512.03385.
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["resnet18"]
+__all__ = ["ResNet", "cnn", "mlp", "resnet18"]
 
 
 class BasicBlock(nn.Module):
@@ -76,3 +76,42 @@ def resnet18(width: int = 64, classes: int = 10, channels: int = 3) -> nn.Module
     11420
     """
     return ResNet(width=width, classes=classes, channels=channels, blocks=(2, 2, 2, 2))
+
+
+def cnn(width: int = 8, classes: int = 10, channels: int = 1) -> nn.Module:
+    """Build two convolutions with batch normalisation, average pooling and a linear layer.
+
+    Args:
+        width: The channels of the first convolution; the second has twice as many.
+        classes: The number of outputs.
+        channels: The channels of the images.
+    """
+    return nn.Sequential(
+        nn.Conv2d(channels, width, 3, padding=1),
+        nn.BatchNorm2d(width),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(width, 2 * width, 3, padding=1),
+        nn.BatchNorm2d(2 * width),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(2),
+        nn.Flatten(),
+        nn.Linear(8 * width, classes),
+    )
+
+
+def mlp(inputs: int = 64, width: int = 32, depth: int = 1, classes: int = 10) -> nn.Module:
+    """Build a multilayer perceptron on flattened inputs.
+
+    Args:
+        inputs: The numbers of one item.
+        width: The units of a hidden layer.
+        depth: The number of hidden layers.
+        classes: The number of outputs.
+    """
+    layers: list[nn.Module] = [nn.Flatten()]
+    features = inputs
+    for _ in range(depth):
+        layers += [nn.Linear(features, width), nn.ReLU()]
+        features = width
+    return nn.Sequential(*layers, nn.Linear(features, classes))

@@ -8,7 +8,7 @@ import torch
 
 from mdtree.checkpoints import in_memory_tensors
 from mdtree.spectra import Rules, State, analyse, find_matrices
-from mdtree.spectra.randomness import Edge, edge_of, huge_entries, trap_score
+from mdtree.spectra.eigenvalues import Edge, edge_of, huge_entries, trap_score
 
 
 def layer(tensor, name="conv.weight", **rules):

@@ -7,7 +7,7 @@ from torch import nn
 from mdtree.batch import size
 from mdtree.landscape import Hessian, generator
 from mdtree.landscape.curvature import operator
-from mdtree.landscape.curvature.item_curvature import item_curvatures
+from mdtree.landscape.curvature.operator import item_curvatures
 from mdtree.models import cnn
 from tests.support.cases import IMAGES, X, Y
 from tests.support.exact import (

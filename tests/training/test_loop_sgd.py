@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from mdtree.training.sgd import FusedSgd
+from mdtree.training.loop import FusedSgd
 
 
 def steps_of(optimizer_of, gradients):

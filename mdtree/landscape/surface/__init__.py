@@ -1,1 +1,0 @@
-"""Surfaces: the loss on a plane in weight space."""
