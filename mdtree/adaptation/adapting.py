@@ -13,8 +13,15 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mdtree.adaptation.noise import chance, interval, logs, of
-from mdtree.adaptation.result import Adaptation, AdaptationScores, GroupComparison
+from mdtree.adaptation.result import (
+    Adaptation,
+    AdaptationScores,
+    GroupComparison,
+    chance,
+    interval,
+    logs,
+    of,
+)
 from mdtree.diagnosis import TreeEnsemble
 from mdtree.exceptions import RowsError, TreeError
 from mdtree.messages import plural
@@ -111,10 +118,10 @@ def _check(rows: Sequence[Row], prior: SavedTree, name: str) -> None:
             f"{name} is a {prior.method} tree without a posterior, and only a posterior can be "
             "adapted: fit it again with `mdtree fit --tree posterior` or `--tree grown`"
         )
-    for group, times in Counter(row.key for row in rows).items():
+    for (group, _, _), times in Counter((*row.key, row.facts.get("zoo")) for row in rows).items():
         if times > 1:
             raise RowsError(
-                f"group {group[0]!r} has {times} rows, so it would be tested by a tree that has "
+                f"group {group!r} has {times} rows, so it would be tested by a tree that has "
                 "seen it: keep one of them"
             )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -91,8 +92,15 @@ def rows_path(
     return rows_file(directory, None if out is None else Path(out), tuple(others))
 
 
-def all_rows(rows: RowsSource, *, failed: bool = False) -> Sequence[Row]:
-    """Return rows as they are, or read them."""
+def all_rows(rows: RowsSource, *, failed: bool = False, learning: bool = False) -> Sequence[Row]:
+    """Return rows as they are, or read them; those of several zoos if a tree learns from them."""
     if _are_paths(rows):
         raise MdtreeError("rows come from one file, or are in one list: read each with load_rows")
-    return load_rows(rows, failed=failed) if isinstance(rows, str | Path) else rows
+    if not isinstance(rows, str | Path):
+        return rows
+    notice = _warn if learning else None
+    return load_rows(rows, failed=failed, by_zoo=learning, notice=notice)
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, UserWarning, stacklevel=6)  # where `mdtree.fit` was called

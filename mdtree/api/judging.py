@@ -18,7 +18,7 @@ from mdtree.api.arguments import (
 from mdtree.api.results import Verdicts
 from mdtree.diagnosis import Diagnoser, can_be_diagnosed, diagnoser_for, with_facts
 from mdtree.executors import ExecutorConfig
-from mdtree.recipes import NO_RECIPE, Recipe, checked_facts, has_recipe, holds_only_rows
+from mdtree.recipes import NO_RECIPE, Recipe, checked_facts, has_recipe, rows_alone
 from mdtree.rows import DEFAULT_PROTOCOL, TARGET, Fact, Row, check_protocol, of_protocol
 from mdtree.trees import SavedTree
 from mdtree.trees.bundled import find_tree
@@ -42,7 +42,9 @@ def fit(
 
     Args:
         rows: a file of rows, a table, a measured directory, or the rows themselves.  Their grid
-            labels them, or the fact `label`.
+            labels them, or the fact `label`.  Groups of different zoos in one file that have the
+            same name are told apart by the fact `zoo`; without it, the later replaces the earlier,
+            and a UserWarning says so.
         task: the question that the tree answers.
         method: the kind of tree; without it, the one that fits the protocol of the rows.
         facts: let the tree ask for facts too.
@@ -64,7 +66,9 @@ def fit(
         ('standard-1', ('temperature_high', 'temperature_low'))
     """
     prior_tree = find_tree(prior) if isinstance(prior, str) else prior
-    return fit_tree(all_rows(rows), task=task, method=method, facts=facts, prior=prior_tree)
+    return fit_tree(
+        all_rows(rows, learning=True), task=task, method=method, facts=facts, prior=prior_tree
+    )
 
 
 def diagnose(
@@ -181,7 +185,9 @@ def diagnose(
         )
         return Verdicts.of(found.diagnoser, found.rows)
     subject, others = as_runs(source, others)
-    if isinstance(subject, str | Path) and (others or not holds_only_rows(subject, recipe)):
+    is_path = isinstance(subject, str | Path)
+    known_rows = rows_alone((subject, *others), recipe) if is_path else None
+    if is_path and known_rows is None:
         from mdtree.measurement import make_request, rows_from_files
         from mdtree.sequential_diagnosis import SequentialDiagnosis
 
@@ -214,8 +220,8 @@ def diagnose(
             rows = [with_facts(row, known_facts) for row in rows_from_files(request)]
             diagnoser = choose_diagnoser(rows)
     else:
-        given = all_rows(subject, failed=True)
-        if isinstance(subject, str | Path):  # a file may hold rows of several protocols
+        given = all_rows(known_rows or subject, failed=True)
+        if known_rows is not None:  # a file may hold rows of several protocols
             given = of_protocol(given, protocol)
         rows = [with_facts(row, known_facts) for row in given]
         diagnoser = choose_diagnoser(rows)

@@ -66,7 +66,7 @@ class Rows(_Results[Row]):
         return _frame(self)
 
     def _repr_html_(self) -> str:
-        from mdtree.render.rows_html import rows_html
+        from mdtree.render.rows_table import rows_html
 
         return rows_html(self)
 
@@ -117,7 +117,7 @@ class Comparisons(_Results[Comparison]):
 
     def to_html(self) -> str:
         """Return these comparisons as one page, as `mdtree compare --html` writes it."""
-        from mdtree.render.comparison_page import comparison_page
+        from mdtree.render.comparison import comparison_page
 
         return comparison_page(
             Compared(comparisons=(*self,), failures=self.failures, unchanged=self.unchanged)
@@ -125,7 +125,7 @@ class Comparisons(_Results[Comparison]):
 
     def to_markdown(self) -> str:
         """Return these comparisons as Markdown, as `mdtree compare --markdown` prints it."""
-        from mdtree.render.comparison_markdown import comparisons_markdown
+        from mdtree.render.comparison import comparisons_markdown
 
         return comparisons_markdown(self, most=len(self), failures=self.failures)
 
@@ -207,7 +207,7 @@ class Verdicts(_Results[Verdict]):
         return report_page(self, self._own_rows(), self._trees, **limits)
 
     def _repr_html_(self) -> str:
-        from mdtree.render.rows_html import framed
+        from mdtree.render.html import framed
 
         return framed(self._page(most=_CARDS), height=_HEIGHT)
 

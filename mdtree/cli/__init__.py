@@ -16,8 +16,8 @@ from mdtree.cli.group import Group
 from mdtree.cli.screens import on_screen, tell
 from mdtree.cli.stop_signals import Stopped, stoppable
 from mdtree.exceptions import MdtreeError, OutputError
+from mdtree.messages import printable
 from mdtree.render.screen import screen
-from mdtree.render.terminal import printable
 from mdtree.version import __version__
 
 __all__ = ["cli", "main"]

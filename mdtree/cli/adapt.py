@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mdtree.cli.completion import complete_trees
+from mdtree.cli.notices import learning_rows
+from mdtree.cli.options import complete_trees
 from mdtree.cli.screens import say, tell
-from mdtree.render.terminal import plural, printable, table
-from mdtree.rows import PROTOCOLS, load_rows
+from mdtree.messages import plural, printable
+from mdtree.render.terminal import table
+from mdtree.rows import PROTOCOLS
 
 if TYPE_CHECKING:
     from mdtree.adaptation import Adaptation, AdaptationScores
@@ -63,6 +65,8 @@ def command(
     that you found. Each run is judged by the original tree and by one that has learnt from the
     other runs. The adapted tree is written either way.
 
+    Runs of different zoos that have the same name are told apart by the fact `zoo`.
+
     \b
     Examples:
       mdtree adapt my-runs.jsonl --out mine.json
@@ -72,7 +76,7 @@ def command(
     from mdtree.diagnosis import tree_for
     from mdtree.trees import write_tree
 
-    own_rows = load_rows(rows, protocol=protocol)
+    own_rows = learning_rows(rows, protocol)
     chosen = tree_for(own_rows, tree_name)
     if tree_name is not None:
         chosen = replace(chosen, name=Path(tree_name).name)

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mdtree.cli.comparison_output import WHOLE, print_comparisons
-from mdtree.cli.cut_rows import tell_of_cut_line
 from mdtree.cli.measuring_options import protocol_option
+from mdtree.cli.notices import tell_of_cut_line
+from mdtree.cli.options import judging
+from mdtree.cli.output import WHOLE, print_comparisons
 from mdtree.cli.progress_bar import Bar
 from mdtree.cli.screens import tell
-from mdtree.cli.verdict_options import judging
 from mdtree.exceptions import MdtreeError
-from mdtree.render.terminal import paragraph, printable, reason_text
+from mdtree.messages import printable
+from mdtree.render.terminal import paragraph, reason_text
 from mdtree.rows import load_rows, of_protocol
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def command(
             progress=bar,
         )
     if html is not None:
-        from mdtree.render.comparison_page import write_comparison_page
+        from mdtree.render.comparison import write_comparison_page
 
         write_comparison_page(html, compared)
     if as_json:
@@ -116,6 +117,6 @@ def _print_json(compared: Compared) -> None:
 
 
 def _print_markdown(compared: Compared) -> None:
-    from mdtree.render.comparison_markdown import comparisons_markdown
+    from mdtree.render.comparison import comparisons_markdown
 
     click.echo(comparisons_markdown(compared.comparisons, most=WHOLE, failures=compared.failures))

@@ -8,18 +8,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mdtree.cli.comparison_output import print_comparisons
-from mdtree.cli.completion import complete_metrics
 from mdtree.cli.measuring_options import protocol_option
-from mdtree.cli.name_lists import joined
+from mdtree.cli.options import complete_metrics, joined, judging
+from mdtree.cli.output import print_comparisons
 from mdtree.cli.progress_bar import Bar
 from mdtree.cli.screens import say, tell
 from mdtree.cli.stop_signals import resumable
-from mdtree.cli.verdict_options import judging
 from mdtree.failure_modes import REMEDIES
-from mdtree.render.durations import duration, estimated_duration
-from mdtree.render.formatting import points
-from mdtree.render.terminal import paragraph, plural, printable, reason_text, table
+from mdtree.messages import plural, printable
+from mdtree.render.formatting import duration, estimated_duration, points
+from mdtree.render.terminal import paragraph, reason_text, table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

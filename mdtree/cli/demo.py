@@ -11,10 +11,11 @@ from mdtree.cli.progress_bar import Bar
 from mdtree.cli.screens import say, tell
 from mdtree.cli.stop_signals import resumable
 from mdtree.failure_modes import FAILURE_MODES
-from mdtree.render.durations import about
+from mdtree.messages import printable
+from mdtree.render.formatting import about
 from mdtree.render.page_file import write_page
-from mdtree.render.terminal import printable, reason_text
-from mdtree.render.terminal_rows import rows_table
+from mdtree.render.rows_table import rows_table
+from mdtree.render.terminal import reason_text
 from mdtree.rows.atomic import own
 
 __all__ = ["command"]

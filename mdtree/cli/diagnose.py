@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from mdtree.cli.check_options import (
+from mdtree.cli.checks import (
     PRINTED,
     check_outputs,
     codes_that_fail,
@@ -20,15 +20,14 @@ from mdtree.cli.check_options import (
 )
 from mdtree.cli.judged_rows import judged_rows
 from mdtree.cli.measuring_options import MEASURED, measuring
-from mdtree.cli.name_lists import joined
+from mdtree.cli.options import joined, judging
+from mdtree.cli.output import print_json, print_markdown, print_verdicts
 from mdtree.cli.screens import say, tell
-from mdtree.cli.verdict_options import judging
-from mdtree.cli.verdict_output import print_json, print_markdown, print_verdicts
 from mdtree.exceptions import MdtreeError
 from mdtree.recipes import checked_facts, words
 from mdtree.render.page_file import write_page
+from mdtree.render.rows_table import counted_once
 from mdtree.render.terminal import paragraph, reason_text
-from mdtree.render.terminal_rows import counted_once
 from mdtree.render.trajectory_text import trajectory_text
 from mdtree.rows import TARGET, is_address, measured_file, target_fault
 

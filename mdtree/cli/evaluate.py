@@ -11,12 +11,13 @@ from typing import Any
 
 import click
 
-from mdtree.cli.name_lists import joined
+from mdtree.cli.notices import learning_rows
+from mdtree.cli.options import joined
 from mdtree.cli.progress_bar import Bar
 from mdtree.cli.screens import say, tell
 from mdtree.exceptions import MdtreeError
 from mdtree.render.terminal import table
-from mdtree.rows import PROTOCOLS, load_rows
+from mdtree.rows import PROTOCOLS
 
 __all__ = ["command"]
 
@@ -75,7 +76,8 @@ def command(
 
     Accuracy and its standard deviation over five seeds are in percent; ece is the calibration
     error (0 to 1). Regret and gains are in points of test accuracy: regret relative to the best
-    answer, gain from one grid step in the diagnosed direction (clipped: losses count as 0).
+    answer, gain from one grid step in the diagnosed direction (clipped: losses count as 0). Groups
+    of different zoos that have the same name are told apart by the fact `zoo`.
 
     The benchmark fits each method to all zoos of the reference collection but one and tests it on
     that one. It reports the accuracy where the label is clear of the noise (five modes, direction
@@ -105,7 +107,7 @@ def command(
         raise MdtreeError("no rows to compare: give both --train and --test, or --benchmark")
     from mdtree.evaluation import CASES, METHODS, evaluate
 
-    train_rows, test_rows = (load_rows(path, protocol=protocol) for path in (train, test))
+    train_rows, test_rows = (learning_rows(path, protocol) for path in (train, test))
     with Bar("evaluating") as bar:
         results = evaluate(
             train_rows,

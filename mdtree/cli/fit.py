@@ -7,11 +7,12 @@ from pathlib import Path
 
 import click
 
+from mdtree.cli.notices import learning_rows
 from mdtree.cli.screens import say, tell
 from mdtree.failure_modes import TASKS
 from mdtree.fit_methods import FIT_METHODS
-from mdtree.render.terminal import plural, printable
-from mdtree.rows import PROTOCOLS, load_rows
+from mdtree.messages import plural, printable
+from mdtree.rows import PROTOCOLS
 
 __all__ = ["command"]
 
@@ -71,6 +72,9 @@ def command(
     A row with the fact `label` (a failure mode) keeps that label, so ten of your own runs can
     update a tree (--prior) even if they do not form a grid.
 
+    Several zoos in one file are told apart by the fact `zoo`; without it, the later of two groups
+    with the same name replaces the earlier, and the command says so.
+
     \b
     Examples:
       mdtree fit rows.jsonl --out tree.json
@@ -84,7 +88,7 @@ def command(
     from mdtree.trees.fit import fit_tree
 
     saved = fit_tree(
-        load_rows(rows, protocol=protocol),
+        learning_rows(rows, protocol),
         task=task,
         method=method,
         facts=facts,

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mdtree.cli.cut_rows import tell_of_cut_line
 from mdtree.cli.executor_options import make_executor_config, results_alone, share_of_work
-from mdtree.cli.found import FoundPrinter
 from mdtree.cli.measuring_options import make_request, named_recipe
-from mdtree.cli.nearby import not_read
+from mdtree.cli.notices import FoundPrinter, tell_of_cut_line
 from mdtree.cli.screens import tell
 from mdtree.cli.stop_signals import resumable
 from mdtree.exceptions import MdtreeError
-from mdtree.messages import chance
-from mdtree.recipes import NO_RECIPE, RECIPE_NAME, has_recipe, holds_only_rows
-from mdtree.render.durations import about
-from mdtree.render.terminal import plural, printable
-from mdtree.rows import Row, load_rows, measured_file, of_protocol, rows_file
+from mdtree.messages import chance, listed, plural, printable, shortened
+from mdtree.recipes import NO_RECIPE, RECIPE_NAME, has_recipe, rows_alone
+from mdtree.render.formatting import about
+from mdtree.rows import ROWS_NAME, Row, load_rows, measured_file, of_protocol, rows_file
 
 if TYPE_CHECKING:
     from mdtree.diagnosis import Diagnoser
     from mdtree.measurement import AccuracyCheck
 
-__all__ = ["judged_rows"]
+__all__ = ["judged_rows", "not_read"]
 
 # option -> its value
 _ONLY_OF_CHECKPOINTS = {
@@ -32,6 +30,9 @@ _ONLY_OF_CHECKPOINTS = {
     "expect": "expected",
     "hessian-limit": "hessian_limit",
 }
+_MOST_FOLDERS = 1000  # that are looked into
+_NAMED = 3  # of those that were found
+_LONGEST = 100  # characters of a path
 
 
 def judged_rows(
@@ -43,15 +44,17 @@ def judged_rows(
     options: dict[str, Any],
 ) -> tuple[Diagnoser, list[Row]]:
     """Return the rows that are judged, measured as far as the verdicts need, and their judge."""
-    if len(paths) > 1 or not holds_only_rows(paths[0], named_recipe(options, paths[0])):
-        if has_recipe(paths[0], named_recipe(options, paths[0])):
+    recipe = named_recipe(options, paths[0])
+    known_rows = rows_alone(paths, recipe)
+    if known_rows is None:
+        if has_recipe(paths[0], recipe):
             return _measured(paths, tree_name, only, facts, options)
         return _from_files(paths, tree_name, only, facts, options)
     from mdtree.diagnosis import with_facts
 
-    _tell_of_rows(paths[0], options)
-    tell_of_cut_line(Path(paths[0]))
-    known = of_protocol(load_rows(Path(paths[0]), failed=True), options["protocol"])
+    _tell_of_rows(paths[0], known_rows, options)
+    tell_of_cut_line(known_rows)
+    known = of_protocol(load_rows(known_rows, failed=True), options["protocol"])
     rows = [with_facts(row, facts) for row in _chosen(known, only)]
     return _diagnoser(rows, tree_name, options), rows
 
@@ -78,10 +81,10 @@ def _diagnoser(rows: Sequence[Row], name: str | None, options: dict[str, Any]) -
     )
 
 
-def _tell_of_rows(path: str | Path, options: dict[str, Any]) -> None:
+def _tell_of_rows(path: str | Path, known: Path, options: dict[str, Any]) -> None:
     """Say that a directory's measurements are judged, and refuse what only checkpoints can do."""
     given = [f"--{n}" for n, value in _ONLY_OF_CHECKPOINTS.items() if options[value] is not None]
-    rows = printable(str(measured_file(Path(path))))
+    rows = printable(str(measured_file(known)))
     if given:
         raise MdtreeError(
             f"{', '.join(given)}: {rows} holds measurements, and no recipe says how to measure "
@@ -172,3 +175,28 @@ def _measured(
             "changing a verdict or its gain (--stage full measures it)",
         )
     return diagnosed.diagnoser, diagnosed.rows
+
+
+def not_read(paths: Sequence[str | Path]) -> Iterator[str]:
+    """Say which directories within or above have a recipe or measurements, which were not read."""
+    for path in filter(Path.is_dir, map(Path, paths)):
+        near = sorted(islice(path.iterdir(), _MOST_FOLDERS))
+        within = [each for each in near if _tells_more(each)]
+        if within:
+            names = [printable(shortened(str(each), _LONGEST)) for each in within]
+            verb = "has" if len(within) == 1 else "have"
+            yield (
+                f"not read: {listed(names, most=_NAMED)} {verb} a recipe or measurements; diagnose "
+                "such a directory by itself"
+            )
+        above = path.resolve().parent
+        if not within and _tells_more(above):
+            yield (
+                f"not read: the recipe or the measurements of {printable(str(above))}, one "
+                f"directory above; to use them: mdtree diagnose {printable(str(above))} --group "
+                f"{printable(path.resolve().name)}"
+            )
+
+
+def _tells_more(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in (RECIPE_NAME, ROWS_NAME))

@@ -11,23 +11,23 @@ from typing import Any
 
 import click
 
-from mdtree.cli.completion import complete_metrics, complete_quantities
 from mdtree.cli.executor_options import (
     make_executor_config,
     max_failures,
     results_alone,
     share_of_work,
 )
-from mdtree.cli.found import FoundPrinter
 from mdtree.cli.measuring_options import MEASURED, make_request, measuring
-from mdtree.cli.name_lists import joined
+from mdtree.cli.notices import FoundPrinter
+from mdtree.cli.options import complete_metrics, complete_quantities, joined
 from mdtree.cli.progress_bar import Bar
 from mdtree.cli.screens import say, tell
 from mdtree.cli.stop_signals import resumable
+from mdtree.messages import plural, printable
 from mdtree.recipes import words
-from mdtree.render.durations import duration
-from mdtree.render.terminal import plural, printable, reason_text, table
-from mdtree.render.terminal_rows import SHOWN, row_text, rows_table
+from mdtree.render.formatting import duration
+from mdtree.render.rows_table import SHOWN, row_text, rows_table
+from mdtree.render.terminal import reason_text, table
 from mdtree.render.trajectory_text import trajectory_text
 from mdtree.rows import STEP_DETAIL, Row, open_rows, rows_file
 
@@ -158,7 +158,7 @@ def _print_plan(run: Any, workers: int, as_json: bool) -> None:
             {
                 "group": item.task.group,
                 "checkpoints": item.members,
-                "state": "diverged" if item.task.lost is not None else item.state,
+                "state": item.shown_state,
                 "metrics": list(item.task.metrics),
                 "forward_passes": costs[item.task.group].passes if item.task.group in costs else 0,
                 "seconds": costs[item.task.group].seconds if item.task.group in costs else 0,
@@ -174,7 +174,7 @@ def _print_plan(run: Any, workers: int, as_json: bool) -> None:
         [
             item.task.group,
             str(len(item.members)),
-            _state(item),
+            item.shown_state if item.fault is None else "will fail",
             f"{costs[item.task.group].passes:,.0f}" if item.task.group in costs else "",
             duration(costs[item.task.group].seconds) if item.task.group in costs else "",
         ]
@@ -188,12 +188,6 @@ def _print_plan(run: Any, workers: int, as_json: bool) -> None:
         f"\nto measure: {plural(len(run.costs), 'group')}, {passes:,.0f} forward passes, "
         f"estimated time {duration(seconds)} with {plural(workers, 'worker')}; nothing was written"
     )
-
-
-def _state(item: Any) -> str:
-    if item.fault is not None:
-        return "will fail"
-    return "diverged" if item.task.lost is not None else item.state
 
 
 def _print_summary(summary: Any, as_json: bool) -> None:

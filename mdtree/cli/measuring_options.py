@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
-from mdtree.cli.completion import complete_path
 from mdtree.cli.executor_options import executor_options
+from mdtree.cli.options import complete_path
 from mdtree.cli.screens import tell
 from mdtree.exceptions import RecipeError
 from mdtree.messages import nearest

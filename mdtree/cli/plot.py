@@ -7,13 +7,12 @@ from pathlib import Path
 
 import click
 
-from mdtree.cli.cut_rows import tell_of_cut_line
+from mdtree.cli.notices import tell_of_cut_line
 from mdtree.cli.screens import print_xml, say, tell
 from mdtree.exceptions import MdtreeError, RowsError
-from mdtree.messages import listed, nearest
+from mdtree.messages import listed, nearest, printable
 from mdtree.render.picture_file import KINDS, picture_svg
 from mdtree.render.pictures import PICTURES, imprecision
-from mdtree.render.terminal import printable
 from mdtree.rows import PROTOCOLS, Row, load_rows
 from mdtree.rows.atomic import atomic_file
 from mdtree.rows.file_kinds import PNG, SVG

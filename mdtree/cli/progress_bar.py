@@ -17,7 +17,7 @@ import click
 from mdtree.cli.screens import can_draw, error_screen
 from mdtree.cli.time_left import TimeLeft
 from mdtree.messages import printable
-from mdtree.render.durations import duration
+from mdtree.render.formatting import duration
 from mdtree.render.screen import columns
 
 __all__ = ["Bar", "above_bars"]

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import click
 
-from mdtree.cli.cut_rows import tell_of_cut_line
 from mdtree.cli.group import Group
+from mdtree.cli.notices import tell_of_cut_line
 from mdtree.cli.screens import say, tell
 from mdtree.exceptions import MdtreeError, OutputError
-from mdtree.render.terminal import plural, printable
-from mdtree.render.terminal_rows import SHOWN, row_text, rows_table
+from mdtree.messages import plural, printable
+from mdtree.render.rows_table import SHOWN, row_text, rows_table
 from mdtree.rows import (
     PROTOCOLS,
     csv_lines,

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import click
 
-from mdtree.cli.completion import complete_trees
 from mdtree.cli.group import Group
+from mdtree.cli.options import complete_trees
 from mdtree.cli.screens import say
-from mdtree.render.terminal import plural, printable, table
+from mdtree.messages import plural, printable
+from mdtree.render.terminal import table
 from mdtree.rows.atomic import atomic_file
 from mdtree.rows.file_kinds import SVG
 

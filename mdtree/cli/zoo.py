@@ -23,10 +23,10 @@ from mdtree.cli.progress_bar import Bar
 from mdtree.cli.screens import say, tell
 from mdtree.cli.stop_signals import resumable
 from mdtree.exceptions import OutputError, RowsError
-from mdtree.messages import shortened
-from mdtree.render.durations import duration, estimated_duration
-from mdtree.render.terminal import plural, printable, reason_text, table
-from mdtree.render.terminal_labels import labels_text
+from mdtree.messages import plural, printable, shortened
+from mdtree.render.formatting import duration, estimated_duration
+from mdtree.render.phases import labels_text, phase_text, phases
+from mdtree.render.terminal import reason_text, table
 from mdtree.rows.atomic import atomic_file
 from mdtree.rows.file_kinds import SVG
 
@@ -224,8 +224,7 @@ def label(
       mdtree zoo label rows.jsonl --svg phases.svg
     """
     from mdtree.labelling import label_rows
-    from mdtree.render.phase_diagram import phase_svg, phase_text
-    from mdtree.render.phase_grid import phases
+    from mdtree.render.phase_diagram import phase_svg
     from mdtree.rows import load_rows, one_protocol
 
     all_rows = load_rows(rows, protocol=protocol, failed=True)

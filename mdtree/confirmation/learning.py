@@ -28,7 +28,8 @@ from mdtree.trees.fit import fit_tree
 __all__ = ["Lesson", "label_of", "teach"]
 
 _NAME = "labelled.jsonl"
-_BETWEEN_SEEDS = "welch"  # the test whose noise is that between networks of different seeds
+# the tests whose noise is that between networks of different seeds
+_BETWEEN_SEEDS = ("welch", "moderated")
 _GAIN = "confirmed_gain"  # points: of several changes of a group, the one that gains most counts
 _LEAST = 4  # rows that `mdtree adapt` needs
 
@@ -47,7 +48,7 @@ class Lesson:
 def label_of(before: Row, after: Row, remedy: str, real: RealGain) -> tuple[str | None, str | None]:
     """Return the failure mode that a pair shows, or why none: its gain must stand clear of noise.
 
-    The noise is that of the comparison, which is printed beside the label: Welch's test on the
+    The noise is that of the comparison, which is printed beside the label: a t-test on the
     networks of both sides.
     """
     if real.points is None:
@@ -58,7 +59,7 @@ def label_of(before: Row, after: Row, remedy: str, real: RealGain) -> tuple[str 
             f"there is a single network {' and '.join(single)}, so the noise between seeds is not "
             "known: train more seeds (--seeds 3)"
         )
-    if real.test != _BETWEEN_SEEDS or real.p is None:
+    if real.test not in _BETWEEN_SEEDS or real.p is None:
         why = real.reason or "the errors are not those between networks"
         return None, f"whether the gain exceeds the noise between seeds is not known: {why}"
     if real.points > 0 and real.p < LEVEL:

@@ -19,6 +19,7 @@ from mdtree.rows import (
     Row,
     check_protocol,
     check_seed,
+    find_rows,
     is_address,
     load_rows,
     measured_file,
@@ -26,6 +27,7 @@ from mdtree.rows import (
 from mdtree.rows.atomic import own
 from mdtree.runtime.device import pick_device, visible_gpus
 from mdtree.trees import SavedTree
+from mdtree.zoo import names_in_recipe, names_to_trust
 
 __all__ = ["ERROR_RATE", "ConfirmationSettings"]
 
@@ -113,12 +115,30 @@ class ConfirmationSettings:
             RowsError: Nothing was measured, or there is no such group.
         """
         known = self.rows_path or self.directory
+        if self.rows_path is None:
+            try:
+                find_rows(self.directory)
+            except RowsError:
+                find_rows(self.directory, needs=self._needs())
         rows = load_rows(known, protocol=self.protocol, failed=True)
         names = [row.group for row in rows]
         for name in self.groups:
             if name not in names:
                 raise RowsError(f"there is no measured group {name!r:.100}{nearest(name, names)}")
         return rows
+
+    def _needs(self) -> str:
+        """Return the options without which `mdtree measure` would refuse the directory."""
+        if self.recipe is not None:  # who names a recipe trusts it
+            return "" if isinstance(self.recipe, Recipe) else f" --recipe {self.recipe}"
+        source = self.source()
+        recipe = source.recipe
+        names = (
+            names_in_recipe(recipe.model, recipe.data, recipe.loss)
+            if source.zoo is None
+            else names_to_trust(source.zoo)
+        )
+        return "".join(f" --trust {name:.200}" for name in names)
 
     def diagnoser(self, rows: list[Row]) -> Diagnoser:
         """Choose the tree as `mdtree diagnose DIRECTORY` does."""

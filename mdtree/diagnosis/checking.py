@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
-from mdtree.diagnosis.check_case import Case
 from mdtree.diagnosis.checks import CHECKS, CheckResult, Status
-from mdtree.diagnosis.remarks import Remark
+from mdtree.diagnosis.remarks import Case, Remark
 from mdtree.diagnosis.row_checks import LOOKS_AT_ROW, SNAPSHOTS
 from mdtree.diagnosis.verdict_checks import LOOKS_AT_VERDICT
 from mdtree.diagnosis.verdict_record import Verdict

@@ -44,6 +44,7 @@ class Comparison:
     differences: tuple[Difference, ...]
     missing: tuple[NotCompared, ...]
     diverged: tuple[str, ...] = ()  # before, after: sides whose training diverged
+    seeds: tuple[int | None, int | None] = (None, None)  # checkpoints of both; None: not known
     notes: tuple[str, ...] = ()  # what to know before trusting the numbers
 
 
@@ -172,6 +173,7 @@ def _comparison(pair: _Pair, verdicts: _Verdicts, why: str | None) -> Comparison
         differences=found,
         missing=not_compared(before.quantities, after.quantities),
         diverged=_diverged(before, after),
+        seeds=(_checkpoints(before), _checkpoints(after)),
         notes=tuple(_notes(before, after, changes)),
     )
 

@@ -17,6 +17,7 @@ __all__ = ["comparison_headline", "comparison_outcome", "headline_of_comparisons
 
 _HELPED, _WORSE, _UNCLEAR, _UNKNOWN = "helped", "worse", "unclear", "unknown"
 _IN_VAIN = "in vain"
+_MORE = {1: "two more seeds", 2: "a third seed"}  # where there are so few
 
 # outcome -> how the sentence begins
 _BEGINS = {
@@ -37,10 +38,28 @@ _COUNTED = {
 
 
 def comparison_headline(compared: Comparison) -> str:
-    """Return a comparison in one sentence: whether the change helped, by how much, how sure."""
+    """Return a comparison in one sentence: whether the change helped, by how much, how sure.
+
+    Where few seeds leave that open, a second sentence says how many to measure.
+    """
     outcome = comparison_outcome(compared)
     said = _of_diverged(compared) or _gained(compared.real)
-    return f"{_BEGINS[outcome]}: {said}."
+    more = more_seeds(compared)
+    return f"{_BEGINS[outcome]}: {said}." + ("" if more is None else f" {more}.")
+
+
+def more_seeds(compared: Comparison) -> str | None:
+    """Return how many seeds to measure where too few of them leave the answer open, or None."""
+    if comparison_outcome(compared) != _UNCLEAR:
+        return None
+    sides: dict[int, list[str]] = {}
+    for side, seeds in zip(("before", "after"), compared.seeds, strict=True):
+        if seeds in _MORE:
+            sides.setdefault(seeds, []).append(side)
+    if not sides:
+        return None
+    named = [f"{_MORE[seeds]} {' and '.join(where)}" for seeds, where in sorted(sides.items())]
+    return f"To tell, measure {', and '.join(named)} the change"
 
 
 def headline_of_comparisons(found: Sequence[Comparison]) -> str:

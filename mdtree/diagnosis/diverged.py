@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from mdtree.diagnosis.advised_change import SMALLER
 from mdtree.diagnosis.recommendation import change_step
 from mdtree.diagnosis.remarks import Remark
 from mdtree.diagnosis.verdict_record import Basis, DecisionStep, Verdict, certain_verdict
 from mdtree.labelling import number_of
 from mdtree.rows import Row
 
-__all__ = ["diverged_verdict", "partly_diverged"]
+__all__ = ["diverged_verdict", "partly_diverged", "why_diverged"]
 
 _MODE = "temperature_high"
-_SMALLER = 10  # times smaller learning rate: training that diverges is seldom near the edge
 
 
 def partly_diverged(row: Row) -> Remark | None:
@@ -29,11 +29,18 @@ def partly_diverged(row: Row) -> Remark | None:
     return Remark("MD112", f"{row.diverged.says}; {then}")
 
 
+def why_diverged(row: Row) -> str:
+    """Return why a group counts as diverged, and how many networks did if all of them are named."""
+    assert row.failure is not None  # `is_diverged` has checked it
+    if row.diverged is None or not row.diverged.is_whole:
+        return row.failure.reason
+    return f"{row.diverged.says}; {row.failure.reason}"
+
+
 def diverged_verdict(row: Row, basis: Basis, confidence: float) -> Verdict:
     """Return the verdict `temperature_high`: the steps were so large that training diverged."""
-    assert row.failure is not None  # `is_diverged` has checked it
     rate = number_of(row, "learning_rate")
-    change = f": learning rate {rate:.10g} -> {rate / _SMALLER:.10g}" if rate else ""
+    change = f": learning rate {rate:.10g} -> {rate / SMALLER:.10g}" if rate else ""
     step = change_step(_MODE, ())
     return certain_verdict(
         row.group,
@@ -44,7 +51,7 @@ def diverged_verdict(row: Row, basis: Basis, confidence: float) -> Verdict:
             stderr=None,
             threshold=0.0,
             went="high",
-            says=row.failure.reason,
+            says=why_diverged(row),
             flips_at=None,
         ),
         next_step=replace(

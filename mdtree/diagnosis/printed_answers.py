@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mdtree.diagnosis.advised_change import change_of
 from mdtree.diagnosis.diagnoser import Diagnoser
 from mdtree.diagnosis.explanation import explaining_tree
 from mdtree.diagnosis.recommendation import measured_accuracy
-from mdtree.diagnosis.remedy_changes import change_of
 from mdtree.diagnosis.target import target_of
 from mdtree.failure_modes import REMEDIES
 from mdtree.rows import Row

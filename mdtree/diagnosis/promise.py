@@ -34,7 +34,7 @@ class RealGain:
     stderr: float | None = None
     low: float | None = None  # of the 95 % confidence interval; known where p is
     high: float | None = None
-    test: str | None = None  # welch | normal: where p comes from
+    test: str | None = None  # welch | moderated | normal: where p comes from
     p: float | None = None  # two-sided, if nothing were gained; not adjusted: it is one question
     is_clear: bool | None = None  # p is below 0.05; None: seeds were not compared
     source: str | None = None  # test_error, or test_accuracy: what trainers logged

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from mdtree.diagnosis.advised_change import change_of, changed
 from mdtree.diagnosis.missing import FACTS, NOT_MEASURED, NOT_POSITIVE, PAIRS, facts_of
 from mdtree.diagnosis.prediction import Prediction
-from mdtree.diagnosis.remedy_changes import change_of, changed
 from mdtree.diagnosis.verdict_record import Gain, MissingMeasurement, NextStep, Target
 from mdtree.exceptions import RowsError
 from mdtree.failure_modes import REMEDIES, TASKS, remedies

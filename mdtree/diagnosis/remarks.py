@@ -1,15 +1,27 @@
-"""Remarks: what to know before a verdict is trusted, each with the code of its check."""
+"""Remarks on a verdict, each with the code of its check, and the case that all checks look at."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
+from mdtree.diagnosis.checks import Status
 from mdtree.diagnosis.missing import not_run
+from mdtree.diagnosis.verdict_record import Verdict
 from mdtree.rows import QUANTITIES, Measured, Row, remaining
 from mdtree.trees import FEATURES, Leaf, SavedTree
 
-__all__ = ["STABLE", "Remark", "disagreement", "remarks_on", "roughness", "worse_than_chance"]
+__all__ = [
+    "STABLE",
+    "Case",
+    "Look",
+    "Outcome",
+    "Remark",
+    "disagreement",
+    "remarks_on",
+    "roughness",
+    "worse_than_chance",
+]
 
 _ERRORS = 4.0  # standard errors, beyond which a difference is not chance
 _WORSE = 2.0  # points above chance: a network that knows one class alone is there as well
@@ -104,3 +116,17 @@ def roughness(features: Collection[str], row: Row, stability: float | None) -> R
         "answer is possible: more seeds make them smaller, and a higher --hessian-limit lets the "
         "measurement go on",
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """All that is known when a group is checked."""
+
+    verdict: Verdict
+    row: Row
+    remarks: Mapping[str, str]  # code -> text
+    decided: str | None  # why no tree was asked: one finding decided; None: a tree was
+
+
+Outcome = tuple[Status, str]  # the message is that of a `CheckResult`
+Look = Callable[[Case], Outcome]

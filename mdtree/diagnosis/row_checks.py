@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from mdtree.diagnosis.check_case import Case, Look, Outcome
 from mdtree.diagnosis.missing import FACTS, PAIRS, not_run
+from mdtree.diagnosis.remarks import Case, Look, Outcome
 from mdtree.labelling import number_of
 from mdtree.messages import listed, percent, plural
 from mdtree.rows import (

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from mdtree.diagnosis.check_case import Case, Look, Outcome
 from mdtree.diagnosis.checks import MODE_CODES
-from mdtree.diagnosis.remarks import STABLE
+from mdtree.diagnosis.diverged import why_diverged
+from mdtree.diagnosis.remarks import STABLE, Case, Look, Outcome
 from mdtree.failure_modes import FAILURE_MODES
 from mdtree.messages import chance, listed, percent
 
@@ -36,9 +36,8 @@ def _unsure(case: Case) -> Outcome:
 
 
 def _diverged(case: Case) -> Outcome:
-    failure = case.row.failure
-    if failure is not None and case.row.is_diverged:
-        return "found", failure.reason
+    if case.row.is_diverged:
+        return "found", why_diverged(case.row)
     if not case.row.has_numbers:
         return "not_checked", "nothing was measured"
     return "passed", "the networks could be measured"

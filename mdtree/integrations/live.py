@@ -19,10 +19,10 @@ from mdtree.integrations.sample import Source, accepted_names, own_source_of, wi
 from mdtree.integrations.snapshots import SnapshotKeeper
 from mdtree.integrations.undisturbed import undisturbed
 from mdtree.measurement import ModelsInMemory, check_metrics, row_within
+from mdtree.messages import printable
 from mdtree.network import Loss
 from mdtree.recipes import checked_facts
 from mdtree.render.page_file import write_page
-from mdtree.render.terminal import printable
 from mdtree.render.terminal_verdict import verdict_text
 from mdtree.rows import DEFAULT_PROTOCOL, Fact, Measured, Missing, Row, Store, check_protocol
 from mdtree.rows.training_words import not_understood, understood

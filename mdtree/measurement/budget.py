@@ -28,7 +28,6 @@ _BATCHES = (1, 4, 16, 64, 256)  # that are timed, until one takes this share of 
 _TIMED = 0.01
 _SPEED = 7_000  # passes that it takes to time gradients and second derivatives, about
 _FAILED = "failed: "
-_DECOMPOSED = 1e9  # products of numbers in a second, for singular values; some do ten times more
 
 
 def row_within(models: ModelsInMemory, seconds: float, metrics: Iterable[str] = ()) -> Row:
@@ -123,9 +122,9 @@ def _announced(metric_input: MetricInput, names: Iterable[str], seconds: float) 
     workload = metric_input.workload()  # each metric is measured alone
     speed = _speed(metric_input, seconds)
     costs = {name: speed.seconds(METRICS[name].cost(workload)) for name in names}
-    if "spectrum" in costs:  # it runs no network
-        costs["spectrum"] = _decomposing(metric_input)
     for name in costs:
+        if (of_weights := METRICS[name].weights_seconds) is not None:
+            costs[name] += of_weights(metric_input.members.values())
         if (seconds_of := METRICS[name].seconds) is not None:
             costs[name] += seconds_of(metric_input.data)
     return costs
@@ -162,14 +161,3 @@ def _seconds_per_pass(metric_input: MetricInput, seconds: float) -> float:
             if took > _TIMED * seconds or count >= len(items):
                 break
     return best
-
-
-def _decomposing(metric_input: MetricInput) -> float:
-    """Estimate the seconds of the singular values of all matrices."""
-    weights = next(iter(metric_input.members.values()))
-    products = 0.0
-    for tensor in weights.values():
-        if tensor.dim() > 1:
-            rows, columns = len(tensor), tensor.numel() / max(len(tensor), 1)
-            products += rows * columns * min(rows, columns)
-    return products * len(metric_input.members) / _DECOMPOSED

@@ -40,6 +40,7 @@ from mdtree.rows import (
     home_of,
     mean_over_members,
 )
+from mdtree.rows.facts import AMOUNT_AT_MOST
 from mdtree.runs import History, HistoryPoint
 from mdtree.spectra import find_matrices
 from mdtree.zoo import diverged_row
@@ -51,6 +52,7 @@ _UNDECIDED = (
     "test_accuracy, in percent)"
 )
 _MOST_ITEMS = 10**12  # of a training set
+_MANY_STEPS = 10  # of an epoch: one more or less changes the amount by a tenth, as trees can bear
 _CONVOLUTIONS = ("conv", "depthwise")  # how their kinds begin
 _BUFFERS = ("running_mean", "running_var", "num_batches_tracked")  # of normalisation layers
 
@@ -73,9 +75,10 @@ def rows_from_files(
     rows = []
     for group in groups:
         if request.groups is None or group.group in request.groups:
+            known = _with_amount(group)
             if found is not None:
-                found(group)
-            rows.append(_row(group, request))
+                found(known)
+            rows.append(_row(known, request))
     return rows
 
 
@@ -127,9 +130,6 @@ def _row(group: FoundGroup, request: Request) -> Row:
     if failure is not None and failure.kind == DivergedError.__name__:
         quantities = {}
     facts: dict[str, Fact] = counted | group.facts
-    amount = _data_amount(group.histories, facts)
-    if amount is not None:
-        facts.setdefault("data_amount", amount)
     return Row(
         format=1,
         group=group.group,
@@ -223,17 +223,40 @@ def _logged(points: Sequence[HistoryPoint]) -> dict[str, Value]:
     return values
 
 
-def _data_amount(histories: Sequence[History], facts: dict[str, Fact]) -> int | None:
-    """Estimate the training items: the steps of an epoch times the batch size."""
-    batch = facts.get("batch_size")
-    if not isinstance(batch, int | float) or not histories:
-        return None
+def _with_amount(group: FoundGroup) -> FoundGroup:
+    """Add the training items as far as the log tells them: steps of an epoch times batch size.
+
+    The last batch of an epoch may be smaller, or be left out, so the product is right within one
+    batch: of many batches that is an estimate, of few it only tells how many items there can be.
+    """
+    batch = group.facts.get("batch_size")
+    if "data_amount" in group.facts or not isinstance(batch, int | float) or batch < 1:
+        return group
+    steps = _steps_of_epoch(group.histories)
+    if steps is None or not 1 <= steps * batch <= _MOST_ITEMS:
+        return group
+    if steps >= _MANY_STEPS:
+        name, amount, how = "data_amount", round(steps * batch), f"within {100 / steps:.2g} %"
+    else:  # (steps + 1) x batch would be one step more
+        name, amount = AMOUNT_AT_MOST, max(math.ceil((steps + 1) * batch) - 1, 1)
+        how = "too few for an estimate"
+    log = group.origins.get("history", "the log")
+    origin = f"{log}: batch size x steps of an epoch ({steps:.4g}), {how}"
+    return replace(
+        group,
+        training={**group.training, name: amount},
+        origins={**group.origins, name: origin},
+    )
+
+
+def _steps_of_epoch(histories: Sequence[History]) -> float | None:
+    """Return the steps of an epoch in the first history, if it tells steps and epochs."""
     firsts: dict[float, float] = {}  # epoch -> its first step
-    for point in histories[0].points:
+    for point in histories[0].points if histories else ():
         if point.step is not None and point.epoch is not None:
             firsts.setdefault(point.epoch, point.step)
     if len(firsts) < 2:  # noqa: PLR2004 - a difference
         return None
     begin, end = min(firsts), max(firsts)
-    amount = (firsts[end] - firsts[begin]) / (end - begin) * batch
-    return round(amount) if 1 <= amount <= _MOST_ITEMS else None
+    steps = (firsts[end] - firsts[begin]) / (end - begin)
+    return steps if steps > 0 else None

@@ -54,6 +54,11 @@ class Planned:
         return self.state not in ("measured", "diverged")
 
     @property
+    def shown_state(self) -> str:
+        """The state that a list of the plan shows: of lost networks, a row says that at no cost."""
+        return "diverged" if self.task.lost is not None else self.state
+
+    @property
     def members(self) -> list[str]:
         """Name the networks of the group, each once."""
         return [name for name in self.task.members if name not in self.copies]

@@ -107,6 +107,8 @@ class Metric:
     on_request: bool = False  # measured only if requested by name
     # what it does beside running networks, in seconds on one core; groups with equal data share it
     seconds: Callable[[Data], float] | None = None
+    # of one that runs no network: the seconds that it takes for the weights of all members
+    weights_seconds: Callable[[Iterable[Weights]], float] | None = None
 
 
 def needs_two(quantities: tuple[str, ...], count: int) -> MetricResult:

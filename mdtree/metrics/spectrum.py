@@ -13,7 +13,7 @@ same way.  Martin, Peng and Mahoney 2021, arXiv 2002.06716; see `mdtree.spectra`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from mdtree.checkpoints import LazyTensor, in_memory_tensors
 from mdtree.landscape import ComputeCost
@@ -24,6 +24,7 @@ from mdtree.spectra import AVERAGED, CONVENTIONS, Analysis, Flow, Rules, State, 
 
 __all__ = ["SPECTRUM", "spectrum_of"]
 
+_DECOMPOSED = 1e9  # products of numbers in a second, for singular values; some do ten times more
 _LAYER_FIGURES = ("alpha", "distance", "log_norm", "log_spectral_norm", "stable_rank", "spikes")
 
 
@@ -127,4 +128,21 @@ def _notes(analyses: Mapping[str, Analysis]) -> tuple[str, ...]:
     return tuple(notes)
 
 
-SPECTRUM = Metric(name="spectrum", quantities=tuple(_READ), compute=compute, cost=cost)
+def _seconds(members: Iterable[Weights]) -> float:
+    """Estimate the seconds of the singular values of all matrices."""
+    products = 0.0
+    for weights in members:
+        for tensor in weights.values():
+            if tensor.dim() > 1:
+                rows, columns = len(tensor), tensor.numel() / max(len(tensor), 1)
+                products += rows * columns * min(rows, columns)
+    return products / _DECOMPOSED
+
+
+SPECTRUM = Metric(
+    name="spectrum",
+    quantities=tuple(_READ),
+    compute=compute,
+    cost=cost,
+    weights_seconds=_seconds,
+)

@@ -27,6 +27,7 @@ from mdtree.recipes.source import (
     find_recipe,
     has_recipe,
     holds_only_rows,
+    rows_alone,
 )
 from mdtree.recipes.zoo import Zoo, ZooTraining
 from mdtree.trust import KNOWN_PACKAGES, Trust
@@ -63,5 +64,6 @@ __all__ = [
     "read_recipe",
     "read_zoo",
     "recipe_from_words",
+    "rows_alone",
     "words",
 ]

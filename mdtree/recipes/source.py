@@ -4,18 +4,34 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mdtree.exceptions import RecipeError
+from mdtree.exceptions import OutputError, RecipeError
 from mdtree.recipes.reader import RECIPE_NAME, changed_recipe, checked_facts, read_recipe
 from mdtree.recipes.recipe import ModelSpec, Recipe
-from mdtree.rows import WEIGHTS, Fact, home_of, is_address, is_rows, is_table, measured_file
+from mdtree.rows import (
+    WEIGHTS,
+    Fact,
+    home_of,
+    is_address,
+    is_rows,
+    is_table,
+    measured_file,
+    rows_file,
+)
 from mdtree.trust import Trust
 
-__all__ = ["NO_RECIPE", "RecipeSource", "find_recipe", "has_recipe", "holds_only_rows"]
+__all__ = [
+    "NO_RECIPE",
+    "RecipeSource",
+    "find_recipe",
+    "has_recipe",
+    "holds_only_rows",
+    "rows_alone",
+]
 
 NO_RECIPE = Recipe(model=ModelSpec(factory="huggingface"))  # where nothing is run
 
@@ -76,9 +92,29 @@ def holds_only_rows(source: str | Path, named: str | Path | Recipe | None) -> bo
     return not _has_newer_weights(path, os.path.getmtime(rows))  # noqa: PTH204
 
 
+def rows_alone(sources: Sequence[str | Path], named: str | Path | Recipe | None) -> Path | None:
+    """Return where the rows are of what cannot be measured further, or None.
+
+    Several sources are runs that were measured as one group: their rows lie beside them.
+    """
+    first, *others = sources
+    if not others:
+        return Path(first) if holds_only_rows(first, named) else None
+    if any(map(is_address, sources)) or has_recipe(first, named):
+        return None
+    with contextlib.suppress(OSError, OutputError):  # one that must not be written is not ours
+        rows = rows_file(first, None, others)
+        time = os.path.getmtime(rows)  # noqa: PTH204
+        if not any(_has_newer_weights(Path(source), time) for source in sources):
+            return rows
+    return None
+
+
 def _has_newer_weights(folder: Path, time: float) -> bool:
     """Return whether weights below a folder were saved after its rows were measured."""
     with contextlib.suppress(OSError):
+        if os.path.isfile(folder):  # noqa: PTH113 - one checkpoint of several
+            return os.path.getmtime(folder) > time  # noqa: PTH204
         for here, _, names in os.walk(folder):
             for name in names:
                 if name.endswith(WEIGHTS) and os.path.getmtime(Path(here, name)) > time:  # noqa: PTH204

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from mdtree.diagnosis import found_checks
-from mdtree.messages import listed, plural
-from mdtree.render.terminal import printable
+from mdtree.messages import listed, plural, printable
+from mdtree.render.formatting import plain
 
 if TYPE_CHECKING:
     from mdtree.diagnosis import CheckResult, Verdict
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["checks_line", "checks_overview", "checks_summary", "checks_text", "unfound_lines"]
 
 _SEVERITIES = ("error", "warning", "note")
-_NAMED = 6  # codes of one severity
+_NAMED = 6  # checks of one severity
 
 
 def _codes(checks: Sequence[CheckResult], status: str) -> str:
@@ -38,7 +38,7 @@ def checks_line(checks: Sequence[CheckResult], how: str) -> str:
     parts = [
         f"{plural(len(names), severity)} ({listed(names, most=_NAMED)})"
         for severity in _SEVERITIES
-        if (names := [check.code for check in findings if check.severity == severity])
+        if (names := [_short(check) for check in findings if check.severity == severity])
     ]
     passed = sum(check.status == "passed" for check in checks)
     skipped = sum(check.status == "not_checked" for check in checks)
@@ -49,6 +49,11 @@ def checks_line(checks: Sequence[CheckResult], how: str) -> str:
     if ignored:
         parts.append(f"{len(ignored)} ignored ({listed(ignored, most=_NAMED)})")
     return f"checks: {', '.join(parts)}; {how}"
+
+
+def _short(check: CheckResult) -> str:
+    """Write a check by its code and its short words, as the page does."""
+    return f"{check.code} {plain(check.name)}"
 
 
 def checks_summary(verdicts: Sequence[Verdict]) -> str:

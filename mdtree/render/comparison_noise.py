@@ -99,6 +99,8 @@ def how_tested(compared: Comparison) -> str | None:
     used = dict.fromkeys(each.test for each in compared.differences if each.test is not None)
     says = {
         "welch": "Welch: t-test on the values of the checkpoints",
+        "moderated": "moderated: t-test on few checkpoints, taken to differ as those of other "
+        "networks do",
         "normal": "normal: the error is not over checkpoints, and another seed may differ by more",
     }
     tests = "; ".join(says[test] for test in says if test in used)

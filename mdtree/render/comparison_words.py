@@ -46,9 +46,10 @@ _HELPED = {
 }
 _LONGEST = 200  # characters of a fact
 _OF_THE_PATH = "MD204"  # the check of the reasons, which a comparison does not show
-_TESTS = {"welch": "Welch", "normal": "normal"}
+_TESTS = {"welch": "Welch", "moderated": "moderated", "normal": "normal"}
 _TESTED = {
     "welch": "Welch's t-test on the checkpoints",
+    "moderated": "moderated t-test on the checkpoints",
     "normal": "normal distribution",
 }
 

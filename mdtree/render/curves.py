@@ -1,21 +1,22 @@
-"""Curves: the landscape between two networks, and the spectrum of its curvature."""
+"""Curves: between two networks, over the spectrum of the curvature, and over the layers (alpha)."""
 
 from __future__ import annotations
 
+import math
+import statistics
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from mdtree.messages import plural
-from mdtree.render.axis import PlotAxis, linear, logarithmic
-from mdtree.render.formatting import short
-from mdtree.render.plot import Plot
-from mdtree.render.spectral_bulk import Bulk, bulk_of
+from mdtree.render.formatting import fixed, short
+from mdtree.render.plot import Plot, PlotAxis, linear, logarithmic
 from mdtree.render.svg import Figure, Markup
-from mdtree.render.table import beyond, lines, numeric
+from mdtree.render.table import beyond, lines, name_of, numeric
 from mdtree.rows import Row
 
-__all__ = ["density", "profile"]
+__all__ = ["Bulk", "bulk_of", "density", "few_layers", "flow", "profile"]
 
 _Points = list[tuple[float, float]]
 
@@ -27,6 +28,12 @@ _LEAD = (
     "right are steep. Dots are Ritz values (Lanczos nodes), estimates of eigenvalues; the line is "
     "their smoothed sum. The bulk ends three standard deviations from the mean of all eigenvalues."
 )
+_DEVIATIONS = 3.0  # from the mean to the edge of the bulk
+_USUAL = 2.0, 6.0  # alpha of layers in well-trained networks
+_MOST = 12.0  # larger alphas are drawn on the upper edge
+_INFORMATIVE = ("over-trained", "2 to 6", "under-trained")  # states in which alpha is informative
+_LEAST = 2  # layers
+_TICKS = 7
 
 
 def profile(row: Row, column: str, label: str) -> Figure | None:
@@ -137,3 +144,81 @@ def _smooth(places: np.ndarray, nodes: Sequence[tuple[float, float]], width: flo
     for value, weight in nodes:
         total += weight * np.exp(-(((places - value) / width) ** 2) / 2)
     return total
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bulk:
+    """Where most eigenvalues lie; what stands beyond the edge is an outlier.
+
+        edge = mean +- 3 standard deviations   of all eigenvalues, by the weights of the Ritz values
+
+    No eigenvalue of a random matrix lies there: those of a symmetric one end at two standard
+    deviations (Wigner's semicircle), those of a covariance with more samples than directions at no
+    more than three (Marchenko and Pastur).  So what stands beyond is not noise of that kind.
+    """
+
+    low: float
+    high: float
+
+    def is_beyond(self, value: float) -> bool:
+        """Return whether an eigenvalue is an outlier."""
+        return not self.low <= value <= self.high
+
+
+def bulk_of(nodes: Sequence[tuple[float, float]]) -> Bulk:
+    """Return the edges of the bulk of a spectrum.
+
+    >>> bulk_of([(0.0, 0.5), (2.0, 0.5)])
+    Bulk(low=-2.0, high=4.0)
+    """
+    total = math.fsum(weight for _, weight in nodes)
+    mean = math.fsum(value * (weight / total) for value, weight in nodes)
+    variance = math.fsum((value - mean) ** 2 * (weight / total) for value, weight in nodes)
+    reach = _DEVIATIONS * math.sqrt(variance)
+    return Bulk(low=mean - reach, high=mean + reach)
+
+
+def flow(row: Row) -> Figure | None:
+    """Draw alpha of every layer and member, and the mean over members as a line."""
+    layers = _layers(row)
+    if len(layers) < _LEAST:
+        return None
+    alphas = [alpha for points in layers.values() for alpha, _, _ in points]
+    x = PlotAxis(label="layer", low=0.5, high=len(layers) + 0.5, ticks=_layer_ticks(len(layers)))
+    label = "alpha" if max(alphas) <= _MOST else f"alpha, {_MOST:g} and more on the upper edge"
+    plot = Plot(x, linear(label, [0.0, *(min(alpha, _MOST) for alpha in alphas)], least=8))
+    means = [
+        (number, statistics.fmean(alpha for alpha, _, _ in points))
+        for number, points in enumerate(layers.values(), start=1)
+    ]
+    marks = [plot.band(*_USUAL, "usual"), plot.curve(means, "curved")]
+    for number, (layer, points) in enumerate(layers.items(), start=1):
+        for alpha, state, member in points:
+            kind = "on" if state in _INFORMATIVE else "hollow"
+            title = f"{name_of(layer)}, {name_of(member)}: alpha {fixed(alpha)}, {name_of(state)}"
+            marks.append(plot.dot(number, alpha, kind, title))
+    description = f"alpha over {len(layers)} layers, from {min(alphas):.3g} to {max(alphas):.3g}"
+    return Figure(drawing=plot.drawn(marks, description), note=beyond(row, "spectrum"))
+
+
+def few_layers(row: Row) -> str:
+    """Write that too few layers have an alpha for a flow."""
+    known = plural(len(_layers(row)), "layer")
+    return f"alpha is known for {known} (embeddings do not count), and a flow needs {_LEAST}"
+
+
+def _layers(row: Row) -> dict[str, list[tuple[float, str, str]]]:
+    """Return (alpha, state, member) of each layer, in order."""
+    layers: dict[str, list[tuple[float, str, str]]] = {}
+    for member, layer, kind, state, alpha in lines(
+        row, "spectrum", "member", "layer", "kind", "state", "alpha"
+    ):
+        numbers = numeric(alpha)
+        if numbers is not None and kind != "embedding":  # means leave embeddings out too
+            layers.setdefault(str(layer), []).append((numbers[0], str(state), str(member)))
+    return layers
+
+
+def _layer_ticks(layers: int) -> tuple[float, ...]:
+    step = max(1, -(-layers // _TICKS))
+    return tuple(float(number) for number in range(1, layers + 1, step))

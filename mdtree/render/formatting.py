@@ -1,41 +1,37 @@
-"""Numbers, gains, names and questions as people write them: for the terminal and for the page."""
+"""Numbers, durations, gains, names and questions as people write them, wherever they do."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mdtree.failure_modes import FAILURE_MODES
 from mdtree.messages import chance, number, percent, short
 from mdtree.rows import QUANTITIES, Measured, Row, remaining
 
 if TYPE_CHECKING:
-    from mdtree.diagnosis import Gain, Verdict
+    from mdtree.diagnosis import Gain
     from mdtree.trees import Node
 
 __all__ = [
     "COARSE",
     "TO_TOLERANCE",
+    "about",
     "chance",
     "change",
+    "duration",
+    "estimated_duration",
     "feature_name",
     "feature_number",
     "fixed",
     "is_unconverged",
-    "meaning",
     "number",
     "percent",
     "plain",
     "points",
-    "prediction_set",
+    "power_of_ten",
     "question",
-    "resources",
-    "scale_of_gains",
     "sentence",
     "short",
-    "support",
-    "target",
     "typeset",
     "with_error",
     "with_unit",
@@ -47,6 +43,8 @@ TO_TOLERANCE = "not to the tolerance; mdtree measure goes on from there"
 _SPELT = {"cka": "CKA", "hessian": "Hessian"}
 _ROUGH = 0.25  # of a value: a larger error can be seen in its logarithm
 _FIXED = 100.0  # larger numbers need no digits behind the point
+_MINUTE, _HOUR = 60, 3600  # seconds
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def plain(name: str) -> str:
@@ -89,6 +87,15 @@ def fixed(value: float, digits: int = 2) -> str:
     return f"{value:.{digits}f}" if abs(value) < _FIXED else short(value)
 
 
+def power_of_ten(power: int) -> str:
+    """Write a power of ten.
+
+    >>> power_of_ten(-3)
+    '10⁻³'
+    """
+    return f"10{str(power).translate(_RAISED)}"
+
+
 def with_unit(text: str, unit: str) -> str:
     """Append the unit, if there is one."""
     return f"{text} {unit}" if unit else text
@@ -109,64 +116,6 @@ def points(gain: Gain | None, unit: str = "") -> str:
     return f"{amount} ({spread})" if spread else amount
 
 
-def resources(verdict: Verdict) -> str | None:
-    """Compare more data with a larger network, the most frequent question, for any verdict."""
-    if verdict.resources is None:
-        return None
-    gains = {gain.mode: gain for gain in verdict.gains}
-    changes = {"data_small": "more data", "model_small": "a larger network"}
-    first, second = sorted(changes, key=lambda mode: mode != verdict.resources)
-    return (
-        f"more data or a larger network? {changes[first]}: {points(gains.get(first), 'points')}; "
-        f"{changes[second]}: {points(gains.get(second))}"
-    )
-
-
-def meaning(verdict: Verdict) -> str:
-    """Write what the answer of a sure verdict means; `none` is measured against a target."""
-    target = verdict.target
-    if verdict.mode != "none" or target is None or target.gap is None:
-        return FAILURE_MODES[verdict.mode]
-    return "the target is reached" if target.is_reached else "nothing here closes the gap"
-
-
-def target(verdict: Verdict) -> str | None:
-    """Write how far off the target is, if there is one."""
-    target = verdict.target
-    if target is None:
-        return None
-    aim = "unknown" if target.accuracy is None else f"{target.accuracy:.10g} %"
-    name = f"target: {aim} test accuracy"
-    if target.measured is None or target.gap is None or target.noise is None:
-        return f"{name}; nothing to compare it with: {target.missing}"
-    now = f"measured {target.measured:.1f} %"
-    if target.is_reached:
-        return f"{name}; {now}: reached{', within the noise' if target.gap else ''}"
-    noise = f" (noise: {target.noise:.1f} points)" if target.noise else ""
-    return f"{name}; {now}, {target.gap:.1f} points below it{noise}"
-
-
-def scale_of_gains(verdict: Verdict) -> str:
-    """Write what gains are measured in, or against."""
-    target = verdict.target
-    if target is None or target.gap is None:
-        return "in points of test accuracy"
-    return f"of the {target.gap:.1f} points to the target"
-
-
-def prediction_set(verdict: Verdict) -> str | None:
-    """Write the prediction set of the largest coverage.
-
-    That of a smaller one may hold a single answer which is improbable: it covers as many groups
-    over all, because it covers those with a sure answer more often.
-    """
-    if not verdict.answers:
-        return None
-    coverage = max(verdict.answers, key=float)
-    answers = " or ".join(verdict.answers[coverage])
-    return f"{percent(float(coverage))} prediction set: {answers}"
-
-
 def change(gain: Gain) -> str:
     """Write which fact a change alters, and how, as far as known."""
     if gain.fact is None:
@@ -174,20 +123,6 @@ def change(gain: Gain) -> str:
     if gain.old is not None and gain.new is not None:
         return f"{plain(gain.fact)} {gain.old:.10g} -> {gain.new:.10g}"
     return "" if gain.factor is None else f"{plain(gain.fact)} times {short(gain.factor)}"
-
-
-def support(verdict: Verdict) -> Iterator[str]:
-    """Yield the share of plausible trees and of resamples that give the answer, as far as known.
-
-    Then what was measured less precisely than usual.
-    """
-    if verdict.agreement is not None:
-        yield f"{percent(verdict.agreement)} of the plausible trees give this answer"
-    if verdict.stability is not None:
-        yield f"stable in {percent(verdict.stability)} of resamples within measurement error"
-    if verdict.coarse:
-        names = ", ".join(name.replace("_", " ") for name in verdict.coarse)
-        yield f"{COARSE}: {names} (--full-precision goes on to the tolerance)"
 
 
 def is_unconverged(row: Row, name: str) -> bool:
@@ -234,3 +169,45 @@ def feature_number(name: str, value: float, *, unit: bool = True) -> str:
         return short(value)
     original = math.exp(min(value, 700.0)) if FEATURES[name].logarithm else value
     return with_unit(short(original), FEATURES[name].unit if unit else "")
+
+
+def duration(seconds: float) -> str:
+    """Write a time as people say it.
+
+    >>> duration(0.2), duration(90), duration(600), duration(9000)
+    ('under a second', '90 s', '10 min', '2.5 h')
+    """
+    if seconds < 1:
+        return "under a second"
+    if seconds < 2 * _MINUTE:
+        return f"{seconds:.0f} s"
+    if seconds < 2 * _HOUR:
+        return f"{seconds / _MINUTE:.0f} min"
+    return f"{seconds / _HOUR:.1f} h"
+
+
+def about(seconds: float) -> str:
+    """Write a time that was estimated.
+
+    >>> about(0.2), about(90)
+    ('under a second', 'about 90 s')
+    """
+    text = duration(seconds)
+    return text if seconds < 1 else f"about {text}"
+
+
+def estimated_duration(seconds: float, low: float, high: float) -> str:
+    """Write an estimated time, with its range where that can be told from it.
+
+    >>> estimated_duration(720, 610, 890), estimated_duration(100, 90, 150)
+    ('about 12 min (10 to 15 min)', 'about 100 s (90 s to 2 min)')
+    >>> estimated_duration(30, 29.8, 30.2), estimated_duration(0.1, 0.1, 0.2)
+    ('about 30 s', 'under a second')
+    """
+    text, first, last = (duration(each) for each in (seconds, low, high))
+    if first == last:
+        return about(seconds)
+    if text == first and seconds < 1:
+        return f"under a second (up to {last})"
+    (number, _, unit), (_, _, other) = (each.rpartition(" ") for each in (first, last))
+    return f"{about(seconds)} ({number if unit == other else first} to {last})"

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from mdtree.messages import plural, shortened
 from mdtree.render import formatting
 from mdtree.render.style import COLOURS, DARK_COLOURS, DARK_SHADES, SHADES, kind
-from mdtree.render.svg import Markup, escaped
+from mdtree.render.svg import Markup, element, escaped
 from mdtree.version import __version__
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["breakable", "environment", "rendered"]
+__all__ = ["breakable", "environment", "framed", "rendered"]
 
 _FILTERS = (
     "chance",
@@ -55,6 +55,18 @@ def breakable(text: str) -> Markup:
     parts = _ENDS.split(shortened(text, _LONGEST_NAME))
     pieces = [piece for part in parts for piece in _LONG_WORD.split(part) if piece]
     return Markup("<wbr/>".join(escaped(piece) for piece in pieces))
+
+
+def framed(page: str, *, height: int) -> Markup:
+    """Put a whole page into a frame, where its styles and nothing else of it have an effect."""
+    return element(
+        "iframe",
+        "",
+        srcdoc=Markup(page.replace("&", "&amp;").replace('"', "&quot;")),
+        sandbox="",
+        title="Diagnosis by mdtree",
+        style=f"width:100%;height:{height}px;border:0",
+    )
 
 
 @functools.cache

@@ -15,18 +15,7 @@ from mdtree.diagnosis import found_checks
 from mdtree.diagnosis.headlines import headline, headline_of_all
 from mdtree.messages import printable, shortened
 from mdtree.render.checks_text import checks_line, checks_summary, unfound_lines
-from mdtree.render.formatting import (
-    change,
-    meaning,
-    percent,
-    points,
-    prediction_set,
-    resources,
-    sentence,
-    support,
-    target,
-    typeset,
-)
+from mdtree.render.formatting import change, percent, points, sentence, typeset
 from mdtree.render.verdict_words import (
     answer,
     basis,
@@ -35,6 +24,11 @@ from mdtree.render.verdict_words import (
     flips,
     gains_title,
     margin,
+    meaning,
+    prediction_set,
+    resources,
+    support,
+    target,
 )
 from mdtree.version import __version__
 

@@ -13,8 +13,7 @@ from mdtree.diagnosis import Verdict
 from mdtree.diagnosis.headlines import main_gain
 from mdtree.failure_modes import FAILURE_MODES
 from mdtree.render.formatting import percent, plain, short
-from mdtree.render.phase_diagram import LETTERS, phase_title
-from mdtree.render.phase_grid import Phase, phases
+from mdtree.render.phases import DIGITS, LETTERS, Phase, phase_title, phases
 from mdtree.render.table import name_of
 from mdtree.rows import Row
 
@@ -24,7 +23,6 @@ _FEW = 3  # groups from which on an order is worth choosing
 _MOST_ORDERED = 200  # groups of an order; the first order has all of them
 _MOST_CELLS = 2000  # of all maps together
 _FULL = 0.5  # the share of cells that hold a group; other groups are on no grid
-_DIGITS = 6  # of a value of an axis
 _MODES = [*FAILURE_MODES, ""]
 
 
@@ -113,10 +111,10 @@ def _map(grid: Phase[_Entry], most: int) -> dict[str, Any]:
         "title": phase_title(grid),
         "across": plain(grid.across),
         "down": plain(grid.down or ""),
-        "columns": [short(column, digits=_DIGITS) for column in grid.columns],
+        "columns": [short(column, digits=DIGITS) for column in grid.columns],
         "lines": [
             (
-                short(line, digits=_DIGITS),
+                short(line, digits=DIGITS),
                 [_cell(grid, line, column, most) for column in grid.columns],
             )
             for line in reversed(grid.lines)  # the largest value on top

@@ -15,12 +15,11 @@ from typing import Any
 from mdtree.diagnosis import Trajectory, Verdict, headline, headline_of_all, trajectories
 from mdtree.render.html import rendered
 from mdtree.render.overview import maps, orders
-from mdtree.render.phase_diagram import LETTERS
+from mdtree.render.phases import LETTERS
 from mdtree.render.summary import card, shared_parts, summary
 from mdtree.render.svg import Markup
 from mdtree.render.training_pictures import training_pictures
 from mdtree.render.trajectory_text import heading, kept, last_steps
-from mdtree.render.words import WORDS
 from mdtree.rows import Row
 from mdtree.trees import SavedTree
 
@@ -237,7 +236,6 @@ def _page(
         most=report.most,
         undiagnosed=[row for row in report.rows if row.key not in diagnosed],
         back=back,
-        words=WORDS.items(),
     )
 
 

@@ -1,4 +1,4 @@
-"""Phase diagrams as text, and as a picture (SVG)."""
+"""Phase diagrams of a zoo as a picture (SVG): test accuracy, and failure mode."""
 
 from __future__ import annotations
 
@@ -8,27 +8,18 @@ from dataclasses import dataclass
 from mdtree.exceptions import RowsError
 from mdtree.failure_modes import FAILURE_MODES
 from mdtree.labelling import Label
+from mdtree.messages import plural
 from mdtree.render.formatting import plain, short
-from mdtree.render.phase_grid import Cell, LabelT, Phase
+from mdtree.render.phases import DIGITS, LETTERS, Cell, Phase, mark_of, phase_title
 from mdtree.render.style import COLOURS
 from mdtree.render.svg import NAMESPACE, Markup, element
-from mdtree.render.terminal import plural, printable, table
 
-__all__ = ["LETTERS", "phase_svg", "phase_text", "phase_title"]
+__all__ = ["phase_svg"]
 
-LETTERS = {
-    "temperature_high": "H",
-    "temperature_low": "L",
-    "model_small": "M",
-    "data_small": "D",
-    "none": "-",
-}
 _DULL, _BRIGHT = "#174a57", "#e6f3f1"  # colours of the least and the most accurate group
 _FRAME, _INK, _PAPER = "#c3c9cf", "#000000", "#ffffff"
 
-_DIGITS = 6  # of a value of an axis
-_NAME = 40  # letters of the name of a zoo
-_MOST_CELLS, _MOST_TICKS = 100_000, 100_000  # of all diagrams together
+_MOST_TICKS = 100_000  # of all diagrams together
 
 # pixels
 _CELL, _LINE = 54, 26  # a cell at least
@@ -37,51 +28,6 @@ _EDGE, _GAP = 24, 28
 _HEADING = 214  # the heading over a diagram
 _WIDEST = 1600  # of a picture, unless one pair of diagrams is wider
 _LEGEND = 178
-
-
-def phase_text(phases: Sequence[Phase[Label]]) -> str:
-    """Write test accuracy and the letter of the mode in each cell, the largest value on top."""
-    cells = sum(len(phase.lines) * len(phase.columns) for phase in phases)
-    if cells > _MOST_CELLS:  # most of them empty: a group is one cell
-        return f"phase diagrams of {cells:,} cells are too large to show"
-    legend = ", ".join(f"{letter} {mode}" for mode, letter in LETTERS.items())
-    caption = f"test accuracy in percent and failure mode: {legend}; ? inside the noise"
-    return "\n\n".join([*map(_text, phases), caption])
-
-
-def _text(phase: Phase[Label]) -> str:
-    corner = f"{phase.down} \\ {phase.across}" if phase.down else phase.across
-    lines = [
-        [
-            short(line, digits=_DIGITS) if phase.down else "",
-            *(_cell_text(phase.cells.get((line, column))) for column in phase.columns),
-        ]
-        for line in reversed(phase.lines)
-    ]
-    # the mark of a cell is two letters wide; headings end where the numbers end
-    text = table(
-        [corner, *(f"{short(column, digits=_DIGITS)}   " for column in phase.columns)], lines
-    )
-    above = phase_title(phase)
-    return f"{above}\n{text}" if above else text
-
-
-def _cell_text(cell: Cell[Label] | None) -> str:
-    return "" if cell is None else f"{cell.label.accuracy:.1f} {_mark(cell.label):2}"
-
-
-def _mark(label: Label) -> str:
-    return LETTERS[label.mode] + ("?" if label.in_noise else "")
-
-
-def phase_title(phase: Phase[LabelT]) -> str:
-    """Write what the groups of a diagram have in common."""
-    zoo = printable(phase.zoo)
-    name = zoo if len(zoo) <= _NAME else zoo[: _NAME - 3] + "..."
-    facts = (
-        f"{plain(fact)} {short(value, digits=_DIGITS)}" for fact, value in phase.shared.items()
-    )
-    return ", ".join([name, *facts] if name else facts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,8 +98,8 @@ class _Frame:
 
     def __init__(self, phase: Phase[Label]) -> None:
         self.phase = phase
-        self.columns = [short(column, digits=_DIGITS) for column in phase.columns]
-        self.lines = [short(line, digits=_DIGITS) if phase.down else "" for line in phase.lines]
+        self.columns = [short(column, digits=DIGITS) for column in phase.columns]
+        self.lines = [short(line, digits=DIGITS) if phase.down else "" for line in phase.lines]
         self.cell = max(_CELL, _LETTER * max(map(len, self.columns)) + 8)
         self.left = (22 if phase.down else 0) + _LETTER * max(map(len, self.lines)) + 6
         self.title = phase_title(phase)
@@ -177,7 +123,7 @@ def _pair(frame: _Frame, left: float, top: float, scale: _Scale) -> Iterator[Mar
         gain = "" if label.mode == "none" else f" {label.severity:.1f}"
         for start, colour, text in (
             (left, scale.accuracy(label), f"{label.accuracy:.1f}"),
-            (second, scale.mode(label), _mark(label) + gain),
+            (second, scale.mode(label), mark_of(label) + gain),
         ):
             middle = start + x + frame.cell / 2
             yield element(

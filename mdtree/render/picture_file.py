@@ -1,4 +1,4 @@
-"""One picture as an SVG file of its own, for light and dark screens.
+"""One picture as an SVG file of its own, for light and dark screens, or why there is none.
 
 Its colours are written out, because many programs that show SVG know no variables.
 """
@@ -14,12 +14,11 @@ from importlib import resources
 from mdtree.diagnosis import trajectories
 from mdtree.exceptions import RowsError
 from mdtree.messages import nearest, shortened
-from mdtree.render.picture_reasons import picture_reason, was_measured
-from mdtree.render.pictures import PICTURES
+from mdtree.render.pictures import PICTURES, Picture
 from mdtree.render.style import DARK_SHADES, SHADES
 from mdtree.render.svg import NAMESPACE, Figure, Markup, element
 from mdtree.render.training_pictures import training_pictures
-from mdtree.rows import Row
+from mdtree.rows import MISSING_DETAIL, QUANTITIES, Measured, Missing, Row
 
 __all__ = ["KINDS", "picture_svg"]
 
@@ -31,7 +30,7 @@ _PLOT = (440.0, 220.0)  # of a picture without a size of its own, inside of its 
 _AXES = (64, 34, 16, 44)  # left, above, right and below of it
 _EDGE, _LINE, _LETTER = 24, 17, 6.2
 _MOST_NAMES = 32  # of a matrix
-_LONGEST = 60  # characters of the name of a group
+_LONGEST, _LONGEST_REASON = 60, 500  # characters of the name of a group, and of a reason
 
 
 @dataclass(frozen=True)
@@ -88,9 +87,9 @@ def _lacks(row: Row, what: str, rows: Sequence[Row]) -> str:
         reason, remedy = _no_history(row, rows)
     else:
         picture = next(picture for picture in PICTURES if picture.name == what)
-        reason, metric = picture_reason(row, picture), picture.metric
+        reason, metric = _reason(row, picture), picture.metric
         remedy = f"measure it with the metric {metric}: mdtree measure DIR --metrics {metric}"
-        if was_measured(row, metric):
+        if _was_measured(row, metric):
             remedy = (
                 f"measure it again, because the row has no table of {metric} to draw: mdtree "
                 f"measure DIR --metrics {metric}"
@@ -108,6 +107,56 @@ def _no_history(row: Row, rows: Sequence[Row]) -> tuple[str | None, str]:
     if any(step.group == row.group for run in runs for step in run.steps):
         return "no quantity that is drawn was measured at two of its steps", remedy
     return None, remedy
+
+
+def _reason(row: Row, picture: Picture) -> str | None:
+    """Return why a picture cannot be drawn, as far as the row tells it; None: it does not."""
+    for reason in (_of_detail(row, picture), _of_protocol(row, picture), _of_metric(row, picture)):
+        if reason is not None:
+            return shortened(reason, _LONGEST_REASON)
+    return None
+
+
+def _was_measured(row: Row, metric: str) -> bool:
+    """Return whether a row has numbers of a metric, or is known to have been measured by it."""
+    known = row.provenance is not None and metric in row.provenance.metrics
+    return known or any(isinstance(value, Measured) for value in _quantities(row, metric))
+
+
+def _of_detail(row: Row, picture: Picture) -> str | None:
+    """Return what is wrong with the tables that are drawn, if the row has one."""
+    tables = [table for name in picture.details if (table := (row.details or {}).get(name))]
+    for table in tables:
+        column = table.columns.get(MISSING_DETAIL, ())
+        if column:
+            return str(column[0])
+    return picture.lacks(row) if tables else None
+
+
+def _of_protocol(row: Row, picture: Picture) -> str | None:
+    if row.protocol not in picture.not_under:
+        return None
+    return f"protocol {row.protocol} does not measure it; measure under another one (--protocol)"
+
+
+def _of_metric(row: Row, picture: Picture) -> str | None:
+    """Return why the metric gave nothing: a note on the measurement, or on all of its numbers."""
+    start = f"{picture.metric}: "
+    notes = () if row.provenance is None else row.provenance.notes
+    found = next((note for note in notes if note.startswith(start)), None)
+    if found is not None and not _quantities(row, picture.metric):
+        return found.removeprefix(start)
+    values = _quantities(row, picture.metric)
+    reasons = [value.missing for value in values if isinstance(value, Missing)]
+    return reasons[0] if reasons and len(reasons) == len(values) else None
+
+
+def _quantities(row: Row, metric: str) -> list[Measured | Missing]:
+    return [
+        value
+        for name, value in row.quantities.items()
+        if name in QUANTITIES and QUANTITIES[name].metric == metric
+    ]
 
 
 def _file(group: str, shown: _Shown) -> Markup:

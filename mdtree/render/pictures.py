@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from mdtree.messages import listed
-from mdtree.render.correlation_flow import few_layers, flow
-from mdtree.render.curves import density, profile
+from mdtree.render.curves import density, few_layers, flow, profile
 from mdtree.render.formatting import COARSE, TO_TOLERANCE, is_unconverged, plain, sentence
 from mdtree.render.matrix import layers_matrix, members_matrix
 from mdtree.render.surface import surface

@@ -17,7 +17,13 @@ import numpy as np
 from mdtree.diagnosis import DecisionStep
 from mdtree.diagnosis.resampling import resampled, standard_errors
 from mdtree.messages import number, scaled
-from mdtree.render.formatting import feature_name, feature_number, with_error, with_unit
+from mdtree.render.formatting import (
+    feature_name,
+    feature_number,
+    power_of_ten,
+    with_error,
+    with_unit,
+)
 from mdtree.render.svg import Markup, element, percent
 from mdtree.rows import QUANTITIES, Measured, Missing, Row
 from mdtree.trees import FEATURES, SavedTree, TrainingDistribution
@@ -29,7 +35,6 @@ _EDGE = 7.0  # percent of the picture, for values beyond all training groups
 _LABELS = (0.0, 0.25, 0.5, 0.75, 1.0)
 _FEW = 2  # quantiles that are a range and not a distribution
 _PLAIN = 1e-3, 1e6  # labels between them are written in full
-_RAISED = str.maketrans("+-0123456789", "\u207a⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _SPARE = (0.25, 0.75)  # labels that narrow screens leave out
 
 
@@ -205,7 +210,7 @@ def _label(feature: str, value: float) -> str:
         return feature_number(feature, value, unit=False)
     digits, power = f"{number:.1e}".split("e")
     times = digits.removesuffix(".0")
-    return f"{times}·10{str(int(power)).translate(_RAISED)}"
+    return f"{times}·{power_of_ten(int(power))}"
 
 
 def _cut(mark: Mark, threshold: float) -> Markup:

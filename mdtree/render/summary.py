@@ -6,34 +6,29 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
-from mdtree.diagnosis import CheckResult, Verdict, found_checks
+from mdtree.diagnosis import CheckResult, Gain, Verdict, found_checks
 from mdtree.failure_modes import FAILURE_MODES
 from mdtree.labelling import number_of
 from mdtree.messages import plural
-from mdtree.render.axis import linear
-from mdtree.render.bars import gain_bar, probability_bar
-from mdtree.render.formatting import (
-    COARSE,
-    meaning,
-    plain,
-    prediction_set,
-    question,
-    resources,
-    scale_of_gains,
-    short,
-    support,
-    target,
-    with_error,
-)
+from mdtree.render.formatting import COARSE, plain, question, short, with_error
 from mdtree.render.pictures import pictures
+from mdtree.render.plot import PlotAxis, linear
 from mdtree.render.strips import absent, marks, scales, strip_of
-from mdtree.render.svg import Markup, element
+from mdtree.render.svg import Markup, element, percent
 from mdtree.render.table import left_out, name_of
 from mdtree.render.tree import tree_shape, walk_picture
+from mdtree.render.verdict_words import (
+    meaning,
+    prediction_set,
+    resources,
+    scale_of_gains,
+    support,
+    target,
+)
 from mdtree.rows import PROTOCOLS, QUANTITIES, Measured, Missing, Row, remaining
 from mdtree.trees import FEATURES, SavedTree
 
-__all__ = ["card", "shared_parts", "summary"]
+__all__ = ["card", "gain_bar", "probability_bar", "shared_parts", "summary"]
 
 _MOST = 100  # checkpoints, and notes
 _OF_SOME = ("conv_parameters",)  # facts that say nothing where they are 0
@@ -179,3 +174,30 @@ def _provenance(row: Row) -> dict[str, Any] | None:
         "passes": origin.passes,
         "notes": origin.notes[:_MOST],
     }
+
+
+def probability_bar(value: float, needed: float) -> Markup:
+    """Draw a probability, and the confidence that a verdict needs."""
+    threshold = element("use", href="#needed", x=percent(100 * needed))
+    return _bar(_line(0.0, 100 * value, "thick"), threshold)
+
+
+def gain_bar(gain: Gain, axis: PlotAxis) -> Markup:
+    """Draw a gain, and the interval that held for four in five groups."""
+    start, end = (axis.at(value) for value in sorted((0.0, gain.mean)))
+    interval = []
+    if gain.low is not None and gain.high is not None:
+        ends = axis.at(gain.low), axis.at(gain.high)
+        caps = (element("use", href="#cap", x=percent(x)) for x in ends)
+        interval = [_line(*ends, "whisker"), *caps]
+    return _bar(_line(start, end, "thick"), *interval)
+
+
+def _bar(*parts: Markup) -> Markup:
+    """Put parts together; the text beside them says what they show."""
+    return element("svg", *parts, class_="bar", aria_hidden="true")
+
+
+def _line(start: float, end: float, kind: str) -> Markup:
+    x1 = percent(start) if start else None
+    return element("line", x1=x1, x2=percent(end), y1="50%", y2="50%", class_=kind)

@@ -10,10 +10,9 @@ from itertools import pairwise
 import numpy as np
 
 from mdtree.messages import shortened
-from mdtree.render.axis import PlotAxis, linear
-from mdtree.render.contours import contours, regions
+from mdtree.render.contours import Scale, contours, regions, scale
 from mdtree.render.formatting import short
-from mdtree.render.surface_levels import Scale, scale
+from mdtree.render.plot import PlotAxis, linear
 from mdtree.render.svg import Figure, Markup, element, path, picture
 from mdtree.render.table import lines, name_of, numeric
 from mdtree.rows import Row

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from mdtree.messages import plural, printable, shortened, shortened_within
+from mdtree.messages import printable, shortened, shortened_within
 from mdtree.render.screen import columns, fold, screen
 
-__all__ = ["lines_text", "name_text", "paragraph", "plural", "printable", "reason_text"]
-__all__ += ["table"]
+__all__ = ["lines_text", "name_text", "paragraph", "reason_text", "table"]
 
 _WIDEST, _END = 100, 40  # characters of a cell of a table, and how many of them are its end
 _LONGEST = 2000  # characters of a text

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mdtree.messages import plural
 from mdtree.render.formatting import percent
-from mdtree.render.terminal import name_text, plural, table
+from mdtree.render.terminal import name_text, table
 from mdtree.spectra import EXAMINED, INTRUDING, Change, Ranking, Update
 
 __all__ = ["changes_text", "rankings_text", "share_text", "short", "updates_text"]

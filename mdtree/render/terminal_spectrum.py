@@ -6,8 +6,9 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+from mdtree.messages import plural, printable
 from mdtree.render.screen import screen
-from mdtree.render.terminal import name_text, plural, printable, table
+from mdtree.render.terminal import name_text, table
 from mdtree.render.terminal_changes import (
     changes_text,
     rankings_text,

@@ -6,16 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from mdtree.diagnosis.headlines import headline, headline_of_all
-from mdtree.render.formatting import (
-    change,
-    meaning,
-    percent,
-    points,
-    prediction_set,
-    resources,
-    support,
-    target,
-)
+from mdtree.render.formatting import change, percent, points
 from mdtree.render.screen import MODE_STYLES, screen
 from mdtree.render.terminal import lines_text, name_text, table
 from mdtree.render.verdict_words import (
@@ -26,6 +17,11 @@ from mdtree.render.verdict_words import (
     flips,
     gains_title,
     margin,
+    meaning,
+    prediction_set,
+    resources,
+    support,
+    target,
 )
 
 if TYPE_CHECKING:

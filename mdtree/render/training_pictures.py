@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mdtree.diagnosis import Trajectory
-from mdtree.render.axis import PlotAxis, linear, logarithmic
 from mdtree.render.formatting import number, plain, with_unit
-from mdtree.render.plot import Plot
+from mdtree.render.plot import Plot, PlotAxis, linear, logarithmic
 from mdtree.render.svg import Figure, Markup
 from mdtree.render.table import lines, numeric
 from mdtree.render.trajectory_text import shown_steps

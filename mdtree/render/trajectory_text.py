@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from mdtree.messages import shortened
+from mdtree.messages import plural, printable, shortened
 from mdtree.render.formatting import number, plain, short, with_unit
-from mdtree.render.terminal import plural, printable, table
+from mdtree.render.terminal import table
 from mdtree.rows import QUANTITIES, Measured, Row
 
 if TYPE_CHECKING:

@@ -11,13 +11,15 @@ from itertools import islice
 from mdtree.messages import MOST_FAULTS, nearest
 from mdtree.rows.quantity import AMOUNT, SHARE, Range
 
-__all__ = ["FACTS", "FACT_RANGES", "TARGET", "TEXT_FACTS", "Fact", "check_facts", "target_fault"]
+__all__ = ["AMOUNT_AT_MOST", "CLASSES", "FACTS", "FACT_RANGES", "TARGET", "TEXT_FACTS", "Fact"]
+__all__ += ["check_facts", "classes_fault", "target_fault"]
 
 Fact = bool | int | float | str
 
 TARGET = "target_accuracy"
+AMOUNT_AT_MOST = "data_amount_at_most"  # where a log tells no more of `data_amount`
 _ACCURACY = "test_accuracy"
-_CLASSES = "classes"
+CLASSES = "classes"
 _FEWEST_CLASSES, _MOST_CLASSES = 2, 1_000_000
 _WHOLE = 100  # percent
 
@@ -31,7 +33,7 @@ FACTS: dict[str, str] = {
     "label_noise": "share of training labels that are wrong on purpose, 0 to 1",
     "test_accuracy": "test accuracy in percent, mean over seeds",
     TARGET: "test accuracy in percent that is achievable, if it is known; gains end there",
-    _CLASSES: "number of classes, which tells what chance reaches where no error was measured",
+    CLASSES: "number of classes, which tells what chance reaches where no error was measured",
     "epochs": "passes of training over its data",
     "steps": "steps of training",
     "weight_decay": "weight decay of training",
@@ -42,7 +44,7 @@ FACTS: dict[str, str] = {
 FACT_RANGES: dict[str, Range] = {
     **{name: AMOUNT for name in FACTS if name != TARGET},
     "label_noise": Range(0, 1),
-    _CLASSES: Range(_FEWEST_CLASSES, _MOST_CLASSES),
+    CLASSES: Range(_FEWEST_CLASSES, _MOST_CLASSES),
     _ACCURACY: SHARE,
 }
 
@@ -79,13 +81,20 @@ def _faults(facts: Mapping[str, Fact]) -> Iterator[str]:
 
 
 def _fault_of_number(name: str, value: Fact) -> str | None:
-    if name == _CLASSES and not _is_count_of_classes(value):
-        return f"must be a whole number, {_FEWEST_CLASSES} to {_MOST_CLASSES}"
+    if name == CLASSES and (fault := classes_fault(value)):
+        return fault
     if not _is_amount(value):
         return "must be a number of at least 0"
     if name == _ACCURACY and not _is_percentage(value):
         return "must be a percentage, 0 to 100"
     return None
+
+
+def classes_fault(value: Fact) -> str | None:
+    """Say what a number of classes must be, if this is none."""
+    if _is_count_of_classes(value):
+        return None
+    return f"must be a whole number, {_FEWEST_CLASSES} to {_MOST_CLASSES}"
 
 
 def target_fault(value: Fact) -> str | None:
@@ -110,7 +119,7 @@ def _is_amount(value: Fact) -> bool:
 def _is_count_of_classes(value: Fact) -> bool:
     if not _is_amount(value) or isinstance(value, str):
         return False
-    return float(value).is_integer() and _FEWEST_CLASSES <= value <= _MOST_CLASSES
+    return _FEWEST_CLASSES <= value <= _MOST_CLASSES and float(value).is_integer()
 
 
 def _is_percentage(value: Fact) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 import json
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 from mdtree.exceptions import OutputError, ProtocolError, RecipeError, RowsError, TreeError
@@ -50,11 +50,12 @@ def measured_file(path: Path) -> Path:
     return path / ROWS_NAME if os.path.isdir(path) else path  # noqa: PTH112
 
 
-def find_rows(path: Path) -> Path:
+def find_rows(path: Path, *, needs: str = "") -> Path:
     """Return the file of rows of a directory, of a file of weights, or the named file itself.
 
     What was measured as a directory has its rows in `rows.jsonl`; several of its directories that
     were measured as one group have them in `run-0+run-1.rows.jsonl`, and so has one of these.
+    `needs` is what `mdtree measure` takes beside the directory, for the error.
 
     Raises:
         RowsError: There is none, or there are several to choose from.
@@ -79,7 +80,7 @@ def find_rows(path: Path) -> Path:
     raise RowsError(
         f"{path} has no rows; looked for {usual}, {path / f'*.{ROWS_NAME}'} and "
         f"{parent / f'*{whole.name}*.{ROWS_NAME}'}: measure the directory first "
-        f"(mdtree measure {path}), or name the file that was written with --out or --rows"
+        f"(mdtree measure {path}{needs}), or name the file that was written with --out or --rows"
     )
 
 
@@ -185,6 +186,8 @@ def load_rows(
     protocol: str | None = None,
     table_protocol: str = "paper-1",
     failed: bool = False,
+    by_zoo: bool = False,
+    notice: Callable[[str], None] | None = None,
 ) -> list[Row]:
     """Read rows from a JSON Lines file, a CSV table, or a measured directory.
 
@@ -193,6 +196,8 @@ def load_rows(
         protocol: Keep only the rows of this protocol.
         table_protocol: The protocol of a table that has no column for it.
         failed: Keep groups without any measurement too.
+        by_zoo: Keep groups of equal names whose rows name different zoos (the fact `zoo`).
+        notice: Told in a sentence which groups were replaced by groups of other networks.
 
     Raises:
         RowsError: The file cannot be read, or has no such rows.
@@ -202,7 +207,7 @@ def load_rows(
     if is_table(path):
         rows = rows_from_csv(path, protocol=protocol or table_protocol).rows
     else:
-        rows = read_rows(path, pipe=is_file)
+        rows = read_rows(path, pipe=is_file, by_zoo=by_zoo, notice=notice)
     rows = [row for row in rows if (failed or row.measured) and protocol in (None, row.protocol)]
     if not rows:
         of = f" of protocol {protocol!r}" if protocol else ""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-from mdtree.messages import MOST_FAULTS
-from mdtree.rows.facts import FACT_RANGES
+from mdtree.messages import MOST_FAULTS, plural
+from mdtree.rows.facts import CLASSES, FACT_RANGES, classes_fault
 from mdtree.rows.quantities import QUANTITIES
 from mdtree.rows.quantity import AMOUNT
 from mdtree.rows.row import Measured, Row
@@ -21,6 +21,9 @@ def impossible(row: Row) -> str | None:
 
 def _faults(row: Row) -> Iterator[str]:
     for name, fact in row.facts.items():
+        if name == CLASSES and (fault := classes_fault(fact)):
+            yield f"fact {name} is {fact!r:.50}, and {fault}"
+            continue
         allowed = FACT_RANGES.get(name)
         if allowed is None or isinstance(fact, bool | str):
             continue
@@ -29,6 +32,12 @@ def _faults(row: Row) -> Iterator[str]:
     for name, value in row.quantities.items():
         if isinstance(value, Measured):
             yield from _of_quantity(name, value)
+    if row.diverged is not None:
+        networks, of = len(row.diverged.networks), row.diverged.of
+        if of < 0:
+            yield f"diverged.of is {of}, and must be {AMOUNT}"
+        elif networks > of:
+            yield f"diverged names {plural(networks, 'network')}, and must name at most {of}"
 
 
 def _of_quantity(name: str, value: Measured) -> Iterator[str]:

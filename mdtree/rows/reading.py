@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
@@ -13,6 +13,8 @@ from typing import BinaryIO
 from pydantic import ValidationError
 
 from mdtree.exceptions import RowsError
+from mdtree.messages import listed, plural, shortened
+from mdtree.rows.facts import Fact
 from mdtree.rows.lines import (
     LONGEST_LINE,
     MARK,
@@ -27,6 +29,8 @@ from mdtree.rows.row import Measured, Row, RowKey, row_from_json
 __all__ = ["LONGEST_LINE", "Damaged", "Index", "Line", "StoredRows"]
 __all__ += ["cut_line", "is_packed", "open_rows", "read_lines", "read_rows", "scan_rows"]
 
+_LONGEST_NAME = 100  # characters of a group in a sentence
+
 
 def scan_rows(path: Path, *, pipe: bool = True) -> Iterator[Row | Damaged]:
     """Read a file line by line in constant memory; a damaged line is yielded as `Damaged`.
@@ -39,24 +43,61 @@ def scan_rows(path: Path, *, pipe: bool = True) -> Iterator[Row | Damaged]:
     return (line.content for line in read_lines(path, pipe=pipe))
 
 
-def read_rows(path: Path, *, pipe: bool = True) -> list[Row]:
+def read_rows(
+    path: Path,
+    *,
+    pipe: bool = True,
+    by_zoo: bool = False,
+    notice: Callable[[str], None] | None = None,
+) -> list[Row]:
     """Read the latest row of each group and protocol, in order of first appearance.
 
     The latest row is the latest measurement, with the failure of a later attempt if there was one.
 
+    Args:
+        path: The file.
+        pipe: Read a pipe, too.
+        by_zoo: Keep groups of equal names whose rows name different zoos (the fact `zoo`).
+        notice: Told in a sentence which groups were replaced by groups of other networks.
+
     Raises:
         RowsError: The file cannot be read, or a line is not a row.
     """
-    rows: dict[RowKey, Row] = {}
+    rows: dict[tuple[RowKey, Fact | None], Row] = {}
+    replaced: list[str] = []
     for item in scan_rows(path, pipe=pipe):
         if isinstance(item, Damaged):
             raise _bad_line(path, item)
-        earlier = rows.get(item.key)
-        keep_earlier = earlier is not None and earlier.measured and not item.measured
-        rows[item.key] = (
-            _with_failure(earlier, item) if earlier is not None and keep_earlier else item
-        )
+        key = (item.key, item.facts.get("zoo") if by_zoo else None)
+        earlier = rows.get(key)
+        if earlier is not None and earlier.measured:
+            if not item.measured:
+                rows[key] = _with_failure(earlier, item)
+                continue
+            if not _of_same_networks(earlier, item):
+                replaced.append(item.group)
+        rows[key] = item
+    if replaced and notice is not None:
+        notice(_says_replaced(path, replaced))
     return list(rows.values())
+
+
+def _of_same_networks(earlier: Row, later: Row) -> bool:
+    """Return whether a group was measured again: other seeds may have joined, not all be others."""
+    if earlier.provenance is None or later.provenance is None:
+        return earlier == later  # nothing tells the networks of rows that were made elsewhere
+    return not set(earlier.provenance.weights.values()).isdisjoint(
+        later.provenance.weights.values()
+    )
+
+
+def _says_replaced(path: Path, groups: list[str]) -> str:
+    names = [shortened(name, _LONGEST_NAME) for name in dict.fromkeys(groups)]
+    return (
+        f"{path}: {plural(len(groups), 'row')} left out, each replaced by a later row of a group "
+        f"with the same name and other networks ({listed(names)}); rows of different zoos are told "
+        "apart by the fact `zoo`: measure each zoo with --fact zoo=NAME, or name it in its recipe"
+    )
 
 
 def open_rows(path: Path) -> Collection[Row]:

@@ -177,13 +177,22 @@ class Diverged:
         return 0 < len(self.networks) < self.of
 
     @property
+    def is_whole(self) -> bool:
+        """Whether every network of the group diverged, and is named."""
+        return 0 < len(self.networks) == self.of
+
+    @property
     def says(self) -> str:
         """Which networks diverged, in a sentence.
 
         >>> Diverged(networks=("seed-1.pt",), of=2).says
         '1 of 2 networks diverged: seed-1.pt'
+        >>> Diverged(networks=("seed-0.pt", "seed-1.pt"), of=2).says
+        'all 2 networks diverged: seed-0.pt, seed-1.pt'
         """
         count = f"{len(self.networks)} of {plural(self.of, 'network')}"
+        if self.is_whole:
+            count = "the only network" if self.of == 1 else f"all {self.of} networks"
         return f"{count} diverged: {listed([shortened(name, _LONGEST) for name in self.networks])}"
 
 

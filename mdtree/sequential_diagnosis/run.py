@@ -2,7 +2,7 @@
 
 Diagnosis and measurement meet here: a diagnoser names the next metric, and it is measured, after
 each block of work only as long as the verdict may still change.  What later measurements make too
-coarse is measured further.
+coarse is measured further.  Networks in memory need no files of rows.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from mdtree.executors import HERE, ExecutorConfig
 from mdtree.measurement import (
     AccuracyCheck,
     GroupTask,
+    ModelsInMemory,
     Planned,
     Request,
     check_accuracy,
@@ -28,9 +29,16 @@ from mdtree.measurement import (
 )
 from mdtree.progress import Progress, Silent
 from mdtree.rows import Fact, Precision, Row, open_rows
-from mdtree.sequential_diagnosis.stages import FIRST, METRICS_BY_COST, Diagnosed, Needs, Stage
+from mdtree.sequential_diagnosis.stages import (
+    FIRST,
+    LATER,
+    METRICS_BY_COST,
+    Diagnosed,
+    Needs,
+    Stage,
+)
 
-__all__ = ["SequentialDiagnosis"]
+__all__ = ["SequentialDiagnosis", "diagnose_in_memory"]
 
 _OF_PAIRS = ("similarity", "connectivity")
 
@@ -182,3 +190,42 @@ class SequentialDiagnosis:
             if row.measured and group not in failed:
                 by_group[group] = replace(row, failure=None)
         return [with_facts(by_group[group], self.facts) for group in groups if group in by_group]
+
+
+def diagnose_in_memory(
+    models: ModelsInMemory,
+    choose_diagnoser: Callable[[Sequence[Row]], Diagnoser],
+    *,
+    expected: float | None = None,
+    full: bool = False,
+    full_precision: bool = False,
+) -> Diagnosed:
+    """Measure networks in memory as far as their verdict needs it.
+
+    Args:
+        models: The networks and their data.
+        choose_diagnoser: Chooses the tree by what is known.
+        expected: The test accuracy in percent, if it is known.
+        full: Measure everything that the tree asks for.
+        full_precision: Measure to the tolerances, whatever the verdict needs.
+
+    Raises:
+        AccuracyError: The measured accuracy is not the expected one.
+
+    """
+    row = models.row((FIRST,))
+    if row.failure is not None:
+        return Diagnosed(diagnoser=choose_diagnoser([row]), rows=[row])
+    check = check_accuracy(row, None, expected)
+    if check is not None:
+        check.raise_if_different()
+    seconds = {row.group: dict.fromkeys(LATER, 0.0)}  # which are not known
+    while True:
+        diagnoser = choose_diagnoser([row])
+        needs = Needs(diagnoser=diagnoser, full=full, full_precision=full_precision)
+        stage = needs.next([row], seconds)
+        if stage is None:
+            return Diagnosed(diagnoser=diagnoser, rows=[row])
+        precision = needs.precision(stage.metric)
+        enough = None if precision is None else precision(row)
+        row = models.extended(row, (stage.metric,), enough=enough)

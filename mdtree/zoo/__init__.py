@@ -19,7 +19,14 @@ from mdtree.zoo.plan import (
     prices,
     total,
 )
-from mdtree.zoo.train import CONFIG_NAME, ZooTrainingSummary, names_to_trust, pending, train_zoo
+from mdtree.zoo.train import (
+    CONFIG_NAME,
+    ZooTrainingSummary,
+    names_in_recipe,
+    names_to_trust,
+    pending,
+    train_zoo,
+)
 
 __all__ = [
     "CONFIG_NAME",
@@ -38,6 +45,7 @@ __all__ = [
     "member_data",
     "member_training",
     "members",
+    "names_in_recipe",
     "names_to_trust",
     "pending",
     "placed",

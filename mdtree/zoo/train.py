@@ -20,7 +20,17 @@ from mdtree.factory import needs_trust
 from mdtree.losses import build_loss
 from mdtree.models import build_model
 from mdtree.progress import Progress, Silent
-from mdtree.recipes import RECIPE_NAME, DataSpec, Trust, Zoo, bind, fingerprint, read_zoo
+from mdtree.recipes import (
+    RECIPE_NAME,
+    DataSpec,
+    LossSpec,
+    ModelSpec,
+    Trust,
+    Zoo,
+    bind,
+    fingerprint,
+    read_zoo,
+)
 from mdtree.rows.atomic import locked
 from mdtree.zoo.member import (
     TrainingOutcome,
@@ -32,7 +42,14 @@ from mdtree.zoo.member import (
 )
 from mdtree.zoo.plan import members, placed
 
-__all__ = ["CONFIG_NAME", "ZooTrainingSummary", "names_to_trust", "pending", "train_zoo"]
+__all__ = [
+    "CONFIG_NAME",
+    "ZooTrainingSummary",
+    "names_in_recipe",
+    "names_to_trust",
+    "pending",
+    "train_zoo",
+]
 
 CONFIG_NAME = "zoo.yaml"
 _HEADER = "# Written by `mdtree zoo train`. Another config belongs into another directory.\n"
@@ -138,12 +155,12 @@ def names_to_trust(zoo: Zoo) -> list[str]:
     """
     facts = {**zoo.facts, **next(zoo.points())}
     data: DataSpec = bind(zoo.data, facts)
-    names = (
-        bind(zoo.model, facts).factory,
-        data.source,
-        data.transform.factory,
-        bind(zoo.loss, facts).factory,
-    )
+    return names_in_recipe(bind(zoo.model, facts), data, bind(zoo.loss, facts))
+
+
+def names_in_recipe(model: ModelSpec, data: DataSpec, loss: LossSpec) -> list[str]:
+    """List the factories of a recipe that must be trusted by name if it lies with checkpoints."""
+    names = (model.factory, data.source, data.transform.factory, loss.factory)
     own = [name for name in names if name is not None and ":" in name]
     return [name for name in dict.fromkeys(own) if needs_trust(name)]
 

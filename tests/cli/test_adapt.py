@@ -187,3 +187,20 @@ def test_the_old_name_of_the_command_works_and_is_not_in_the_help(folder, mdtree
     assert (old.code, old.err) == (new.code, new.err) == (0, "")
     assert (folder / "old.json").read_text() == (folder / "new.json").read_text()
     assert "calibrate" not in mdtree("--help").out
+
+
+def test_runs_of_two_zoos_with_the_same_names_are_all_learnt_from(tmp_path, mdtree):
+    tree = fit_tree(expected(8), task="temperature", method="grown")
+    write_tree(tmp_path / "tree.json", tree)
+    zoos = [
+        dataclasses.replace(row, facts={**row.facts, "zoo": zoo})
+        for zoo in ("a", "b")
+        for row in expected(4)
+    ]
+    for rows, groups, notes in ((zoos, 8, ""), (expected(4) + shifted(4), 4, "4 rows left out")):
+        write_rows(tmp_path / "own.jsonl", rows)
+        call = ("adapt", tmp_path / "own.jsonl", "--tree", tmp_path / "tree.json")
+        ran = mdtree(*call, "--out", tmp_path / "mine.json", "--json")
+        assert (ran.code, json.loads(ran.out)["groups"]) == (0, groups)
+        assert notes in ran.err
+        assert ("left out" in ran.err) == bool(notes)

@@ -76,7 +76,7 @@ def test_the_schema_refuses_what_is_no_check(diagnose, change):
 def test_the_terminal_counts_checks_and_lists_them_where_that_is_asked_for(diagnose):
     plain, ran = diagnose([MINE]), diagnose([MINE], "--checks")
     assert (ran.code, ran.err) == (0, "")
-    line = "checks: 1 error (MD104), 1 warning (MD204), "
+    line = "checks: 1 error (MD104 data small), 1 warning (MD204 tree disagrees), "
     assert [text.startswith(line) for text in plain.out.splitlines()].count(True) == 1
     assert "; --checks lists them\n" in plain.out
     assert line not in ran.out

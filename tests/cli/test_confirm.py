@@ -123,14 +123,17 @@ def confirm_clearly(confirm):
 
 
 def test_a_gain_that_the_text_calls_noise_is_no_label(confirm):
-    content = json.loads(confirm("--json").out)
+    small = advising(factor=5.0)
+    content = json.loads(confirm("--json", "--seeds", "3", tree=small).out)
     (found,), (change,) = content["comparisons"], content["changes"]
-    assert found["real"]["points"] > 5.0
+    assert found["real"]["points"] > 0
     assert found["real"]["p"] > 0.05
     assert change["label"] is None
     assert "does not stand clear of the noise between seeds (p = 0." in change["why_no_label"]
     assert content["labels"] == 0
-    assert "not labelled: the gain does not stand clear" in confirm().out
+    again = confirm("--seeds", "3", tree=small).out
+    assert "not labelled: the gain does not stand clear" in again
+    assert "To tell, measure a third seed before the change." in again
 
 
 def test_a_label_without_what_trees_ask_for_teaches_nothing_yet(confirm_clearly):
@@ -398,6 +401,24 @@ def test_a_zoo_that_was_not_measured_says_so(mdtree, folder):
     ran = mdtree("confirm", "zoo")
     assert ran.code == 2
     assert "zoo has no rows; looked for zoo/rows.jsonl" in ran.err
+    assert "(mdtree measure zoo), or" in ran.err
+
+
+@pytest.mark.parametrize("of_zoo", [True, False])
+def test_how_to_measure_a_zoo_of_own_code_says_what_to_trust(mdtree, folder, of_zoo):
+    (folder / "zoo/rows.jsonl").unlink()
+    for name in ("zoo.yaml", "mdtree.yaml"):
+        content = yaml.safe_load((folder / "zoo" / name).read_text())
+        content["model"]["factory"] = "mine:net"
+        (folder / "zoo" / name).write_text(yaml.safe_dump(content))
+    if not of_zoo:
+        (folder / "zoo/zoo.yaml").unlink()
+    ran = mdtree("confirm", "zoo")
+    assert ran.code == 2
+    assert "(mdtree measure zoo --trust mine:net), or" in ran.err
+    (folder / "zoo/mdtree.yaml").rename(folder / "own.yaml")
+    named = mdtree("confirm", "zoo", "--recipe", "own.yaml")
+    assert "(mdtree measure zoo --recipe own.yaml), or" in named.err
 
 
 def test_a_change_that_fails_is_named_and_the_others_go_on(mdtree, folder):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -245,3 +246,21 @@ def test_names_that_are_no_text_are_measured_and_known_again(mdtree, tmp_path):
     words = ["--recipe", root / "mdtree.yaml", "--out", tmp_path / "one.jsonl"]
     assert "1 measured, 0 already" in mdtree("measure", single, *words).out
     assert "0 measured, 1 already" in mdtree("measure", single, *words).out
+
+
+def test_a_dry_run_says_alike_in_both_forms_what_diverged_and_what_will_fail(mdtree, zoo):
+    lost = zoo / "hot"
+    for file in lost.iterdir():
+        file.unlink()
+    record = {"format": 1, "diverged": True, "epochs": 2}
+    (lost / "seed-0.json").write_text(json.dumps(record))
+    wider(zoo / "cold" / "seed-0.safetensors")
+    run = ("measure", zoo, "--dry-run")
+    plan = json.loads(mdtree(*run, "--json").out)["groups"]
+    states = {group["group"]: group["state"] for group in plan}
+    table = {line.split()[0]: line for line in mdtree(*run).out.splitlines() if line.strip()}
+    assert states["hot"] == "diverged"
+    assert "diverged" in table["hot"]
+    for group in plan:
+        shown = "will fail" if group["fault"] else states[group["group"]]
+        assert shown in table[group["group"]]

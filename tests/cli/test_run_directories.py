@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
 
+from mdtree import diagnose
 from mdtree.models import mlp
 from mdtree.rows import read_rows
 from mdtree.runtime.torchvision import usable
@@ -214,8 +216,6 @@ def test_a_dry_run_tells_the_choice(mdtree, run):
 
 
 def test_measurements_in_a_directory_are_named_and_give_way_to_newer_weights(mdtree, run):
-    import os
-
     assert mdtree("measure", run, *MEASURE).code == 0
     again = mdtree("diagnose", run)
     assert again.code == 0
@@ -227,6 +227,24 @@ def test_measurements_in_a_directory_are_named_and_give_way_to_newer_weights(mdt
     os.utime(run / "epoch_10.pt", (later, later))
     newer = mdtree("diagnose", run)
     assert "no recipe: a first answer" in newer.err
+
+
+def test_runs_that_were_measured_together_are_judged_without_their_model(mdtree, run, tmp_path):
+    both = (run, tmp_path / "run-b")
+    save(tmp_path / "run-b" / "epoch_10.pt", 20)
+    assert mdtree("measure", *both, *MEASURE).code == 0
+    again = mdtree("diagnose", *both)
+    kept = tmp_path / "run+run-b.rows.jsonl"
+    assert again.code == 0, again.err
+    assert f"from the measurements in {kept}" in again.err
+    assert "no recipe" not in again.err
+    assert again.out == mdtree("diagnose", kept).out
+    assert [verdict.group for verdict in diagnose(list(both))] == ["run+run-b"]
+    refused = mdtree("diagnose", *both, "--expect", "50")
+    assert (refused.code, "--expect: " in refused.err) == (2, True)
+    later = kept.stat().st_mtime + 10
+    os.utime(tmp_path / "run-b" / "epoch_10.pt", (later, later))
+    assert "no recipe: a first answer" in mdtree("diagnose", *both).err
 
 
 def test_a_network_without_data_is_not_measured_on_other_data(mdtree, run):

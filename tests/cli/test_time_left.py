@@ -9,7 +9,7 @@ import re
 import pytest
 
 from mdtree.cli.time_left import TimeLeft
-from mdtree.render.durations import duration
+from mdtree.render.formatting import duration
 
 UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 

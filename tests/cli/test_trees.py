@@ -11,6 +11,7 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
+from mdtree.api import fit
 from mdtree.rows import read_rows, rows_from_csv, write_rows
 from mdtree.trees import Leaf, PosteriorTree, leaves, read_tree, write_tree
 from mdtree.trees.bundled import find_tree, shipped_trees
@@ -54,6 +55,22 @@ def test_a_measured_directory_and_json_lines_give_the_same_tree(published_table,
         assert mdtree("fit", source, "--task", "temperature", "--out", out).code == 0
         trees.append(read_tree(out).tree)
     assert trees[0] == trees[1] == trees[2]
+
+
+def test_rows_that_others_replaced_are_told(published_table, tmp_path, mdtree):
+    rows = rows_from_csv(published_table, protocol="paper-1").rows
+    first = [dataclasses.replace(row, facts={**row.facts, "width": 1}) for row in rows[:3]]
+    write_rows(tmp_path / "rows.jsonl", [*first, *rows])
+    call = ("--task", "temperature", "--out", tmp_path / "tree.json")
+    ran = mdtree("fit", tmp_path / "rows.jsonl", *call)
+    assert ran.code == 0
+    assert "3 rows left out" in ran.err
+    with pytest.warns(UserWarning, match="3 rows left out") as told:
+        fit(tmp_path / "rows.jsonl", task="temperature")
+    assert told[0].filename == __file__
+    path = tmp_path / "rows.jsonl"
+    ran = mdtree("evaluate", "--train", path, "--test", path, "--methods", "majority")
+    assert (ran.code, ran.err.count("3 rows left out")) == (0, 2)
 
 
 def test_json_says_where_the_tree_is(published_table, tmp_path, mdtree):

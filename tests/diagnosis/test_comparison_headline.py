@@ -143,3 +143,31 @@ def test_several_changes_are_counted_by_what_came_of_them():
     )
     assert headline_of_comparisons([worse]) == comparison_headline(worse)
     assert headline_of_comparisons([]) == "Nothing was compared."
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "more"),
+    [
+        ((30.0, 31.0), (29.0, 33.0), "a third seed before and after the change."),
+        ((30.0, 31.0), (29.0, 30.5, 33.0), "a third seed before the change."),
+        ((30.0, 31.0, 32.0), (31.5,), "two more seeds after the change."),
+        ((30.0,), (31.5, 33.0), "two more seeds before, and a third seed after the change."),
+    ],
+)
+def test_where_few_seeds_leave_it_open_the_headline_asks_for_more(before, after, more):
+    sides = (
+        seeds(*side) if len(side) > 1 else Measured(value=side[0], stderr=1.0, members=side)
+        for side in (before, after)
+    )
+    one, other = ({"test_error": side} for side in sides)
+    found = compared(one, other)
+    assert comparison_outcome(found) == "unclear"
+    assert comparison_headline(found).endswith(f". To tell, measure {more}")
+
+
+def test_an_answer_asks_for_no_more_seeds():
+    told = compared({"test_error": seeds(67.0, 66.0)}, {"test_error": seeds(0.0, 0.0)})
+    assert comparison_headline(told).startswith("It helped: 66.5 more")
+    assert "seed" not in comparison_headline(told)
+    many = compared({"test_error": FINE}, {"test_error": FINE})
+    assert "seed" not in comparison_headline(many)

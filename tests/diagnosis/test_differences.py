@@ -5,10 +5,17 @@ from __future__ import annotations
 import math
 from statistics import NormalDist
 
+import numpy as np
 import pytest
-from scipy.stats import ttest_ind
+from scipy.stats import t, ttest_ind
 
-from mdtree.diagnosis.differences import confidence_interval, differences, holm, not_compared
+from mdtree.diagnosis.differences import (
+    LEVEL,
+    confidence_interval,
+    differences,
+    holm,
+    not_compared,
+)
 from mdtree.rows import Measured, Missing, mean_over_members
 
 
@@ -16,9 +23,13 @@ def seeds(*members):
     return mean_over_members(members, single_stderr=None)
 
 
-def only(before, after):
-    (found,) = differences({"test_error": before}, {"test_error": after})
+def only(before, after, name="train_error"):
+    (found,) = differences({name: before}, {name: after})
     return found
+
+
+def primary(before, after):
+    return only(before, after, "test_error")
 
 
 @pytest.mark.parametrize(
@@ -211,3 +222,77 @@ def test_numbers_from_elsewhere_that_cannot_be_keep_their_difference_inside():
     found = only(Measured(value=3.0, stderr=30.0), Measured(value=-2.0, stderr=40.0))
     low, high = confidence_interval(found)
     assert low < found.difference < high
+
+
+def by_hand(before, after):
+    """Student's t of two seeds a side; a third differs as counts of 100 items do."""
+    sides = []
+    for one, other in (before, after):
+        error = (one + other) / 2
+        common, own = error * (100 - error) / 100, (one - other) ** 2 / 2
+        sides.append(max(own, (common + own) / 2) / 2)
+    freedom = sum(sides) ** 2 / sum(side**2 / 2 for side in sides)
+    return (sum(after) - sum(before)) / 2 / math.sqrt(sum(sides)), freedom
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [((66.0, 69.0), (1.0, 2.0)), ((40.0, 47.0), (28.0, 21.0))]
+)
+def test_few_seeds_are_tested_with_the_spread_of_other_networks(before, after):
+    found = primary(seeds(*before), seeds(*after))
+    errors, freedom = by_hand(before, after)
+    assert found.test == "moderated"
+    assert (found.errors, found.freedom) == pytest.approx((errors, freedom))
+    assert found.p == pytest.approx(2 * t.sf(abs(errors), freedom))
+    assert found.is_clear is (found.p < LEVEL)
+    assert only(seeds(*before), seeds(*after)).test == "welch"  # it is known of the test error
+
+
+def test_all_wrong_and_all_right_differ_though_seeds_do_not():
+    found = primary(seeds(67.0, 67.0), seeds(0.0, 0.0))
+    assert (found.is_clear, found.reason) == (True, None)
+    low, high = confidence_interval(found)
+    assert -67.0 <= low < -67.0 + 1e-9 < high < -30.0
+
+
+def test_a_third_seed_on_both_sides_or_seeds_unlike_others_leave_it_to_welch():
+    three, few = seeds(40.0, 41.0, 45.0), seeds(20.0, 26.0)
+    assert primary(three, three).test == "welch"
+    assert primary(three, few).test == "moderated"
+    wide = seeds(57.0, 85.0)  # 28 points apart
+    assert primary(wide, seeds(2.7, 2.9)).test == "welch"
+    assert primary(Measured(value=40.0, stderr=1.0), few).test == "normal"
+
+
+def test_what_welch_tells_stays_told():
+    found = primary(seeds(8.1, 8.0), seeds(6.0, 6.1))
+    assert (found.test, found.is_clear) == ("welch", True)
+
+
+@pytest.mark.parametrize("error", [10.0, 40.0, 80.0])
+@pytest.mark.parametrize("spreads", [(0.3, 0.3), (1.0, 1.0), (2.0, 2.0), (0.3, 2.0), (5.0, 5.0)])
+def test_two_seeds_without_a_difference_are_seldom_told_apart(error, spreads):
+    """At most 5 % stand clear by chance, half of them as a help, if seeds differ by <= 5 points."""
+    draws, items = 1500, 1000
+    random = np.random.default_rng(0)
+    clear = 0
+    for _ in range(draws):
+        sides = [
+            random.binomial(items, np.clip(random.normal(error, s, 2) / 100, 0, 1)) * 100 / items
+            for s in spreads
+        ]
+        before, after = (seeds(*map(float, side)) for side in sides)
+        clear += primary(before, after).is_clear is True
+    at_most = LEVEL * draws
+    assert clear <= at_most + 3 * math.sqrt(at_most * (1 - LEVEL))
+
+
+@pytest.mark.parametrize(("before", "after"), [(67.0, 0.0), (67.0, 40.0), (40.0, 20.0)])
+def test_two_seeds_tell_a_large_difference(before, after):
+    random = np.random.default_rng(0)
+    clear = 0
+    for _ in range(300):
+        sides = (np.clip(random.normal(error, 2.0, 2), 0, 100) for error in (before, after))
+        one, other = (seeds(*map(float, side)) for side in sides)
+        clear += primary(one, other).is_clear is True
+    assert clear >= 0.95 * 300

@@ -70,6 +70,29 @@ def test_which_of_the_networks_diverged_is_said_wherever_a_verdict_is(mdtree, di
         assert f"{ONE}; to measure the others" in text
 
 
+@pytest.mark.parametrize(
+    ("seeds", "said"),
+    [
+        ((0, 1, 2), "all 3 networks diverged: seed-0.safetensors, seed-1.safetensors, seed-2"),
+        ((0,), "the only network diverged: seed-0"),
+    ],
+)
+def test_where_all_networks_diverged_they_are_counted(mdtree, tmp_path, seeds, said):
+    root = write_zoo(tmp_path / "zoo", {"hot": list(seeds)})
+    for seed in seeds:
+        put_nan(root / "hot" / f"seed-{seed}.safetensors")
+    page = tmp_path / "page.html"
+    ran = mdtree("diagnose", root, "--html", page)
+    assert ran.code == 0
+    assert f"why:\n  1. {said}" in ran.out
+    assert "warning:" not in ran.out
+    (verdict,) = json.loads(mdtree("diagnose", root, "--json").out)["verdicts"]
+    (check,) = (each for each in verdict["checks"] if each["code"] == "MD111")
+    assert check["message"].startswith(said)
+    assert said[1:] in parsed(page.read_text()).one("body").text  # it begins a sentence
+    assert f"diverged hot: {said}" in mdtree("rows", "show", root).out
+
+
 def test_networks_that_are_nan_throughout_are_all_named(mdtree, tmp_path):
     """Their files are equal, which does not make them one network."""
     root = write_zoo(tmp_path / "zoo", {"hot": [0, 1, 2]})

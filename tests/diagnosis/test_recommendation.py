@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from mdtree.diagnosis import Gain
+from mdtree.diagnosis.advised_change import change_of
 from mdtree.diagnosis.recommendation import change_step, deciding_step, gains
 from mdtree.diagnosis.verdict_record import MissingMeasurement
 from mdtree.failure_modes import FAILURE_MODES, REMEDIES, TASKS
@@ -193,3 +194,20 @@ def test_what_was_measured_in_vain_is_not_to_be_measured_again(
         group = replace(group, provenance=origin())
     step = deciding_step([missing], group, "none", [])
     assert (step.kind, step.names) == (kind, names)
+
+
+@pytest.mark.parametrize(
+    ("known", "factor"),
+    [
+        ({}, 4.0),
+        ({"data_amount_at_most": 127}, None),
+        ({"data_amount_at_most": 128}, 2.0),
+        ({"data_amount_at_most": 127, "data_amount": 1000}, 4.0),
+    ],
+)
+def test_no_batch_is_advised_that_holds_more_items_than_there_can_be(known, factor):
+    way = RemedyGain(low=0, high=2, fact="batch_size", factor=4.0)
+    cooler = leaf({"lower_temperature": 1.0}, {"lower_temperature": way})
+    facts = {"batch_size": 64, **known}
+    expected = (None, None) if factor is None else ("batch_size", factor)
+    assert change_of("lower_temperature", cooler, row(facts=facts), 2.0) == expected

@@ -71,6 +71,30 @@ def test_facts_come_from_settings_log_and_weights(run):
     }
 
 
+@pytest.mark.parametrize(
+    ("steps", "batch", "told"),
+    [
+        (15, 4, {"data_amount": 60}),  # of 60 items, 15 batches of 4
+        (4, 16, {"data_amount_at_most": 79}),  # 64 would be wrong: the last batch holds 12
+        (1, 64, {"data_amount_at_most": 127}),
+    ],
+)
+def test_few_steps_of_an_epoch_tell_only_how_many_items_there_can_be(
+    mdtree, run, steps, batch, told
+):
+    (run / "args.json").write_text(json.dumps({"lr": 0.1, "batch_size": batch}))
+    lines = [f"{epoch},{epoch * steps},0.5" for epoch in range(1, 6)]
+    (run / "history.csv").write_text("\n".join(["epoch,step,val_acc", *lines]))
+    (row,) = rows(run)
+    assert {name: row.facts[name] for name in row.facts if "amount" in name} == told
+    ran = mdtree("diagnose", run)
+    (name,) = told
+    (line,) = (line for line in ran.err.splitlines() if line.startswith(name))
+    assert line.split()[1] == str(told[name])
+    assert f"history.csv: batch size x steps of an epoch ({steps}), " in line
+    assert ("too few for an estimate" in line) == (steps < 10)
+
+
 def test_the_best_checkpoint_has_the_numbers_of_that_time(run):
     lines = HISTORY.splitlines()
     (run / "history.csv").write_text("\n".join([*lines[:-1], "5,50,0.1,9,0.2"]))

@@ -110,3 +110,11 @@ def test_a_gpu_gives_the_numbers_of_the_cpu():
     other = SPECTRUM.compute(subject(module.cuda(), there, DATA, device="cuda"))
     for name in ("alpha", "log_norm", "stable_rank"):
         assert other.values[name].value == pytest.approx(here.values[name].value, rel=1e-9)
+
+
+def test_its_seconds_grow_with_the_matrices_and_the_members():
+    """By hand: 20 x 10 and 3 x (2 x 4) take 20 * 10 * 10 + 3 * 8 * 3 products; a vector none."""
+    weights = {"a": torch.zeros(20, 10), "b": torch.zeros(3, 2, 4), "bias": torch.zeros(99)}
+    assert SPECTRUM.weights_seconds([weights, weights]) == pytest.approx(2 * (2000 + 72) / 1e9)
+    assert SPECTRUM.weights_seconds([]) == 0
+    assert [name for name, each in METRICS.items() if each.weights_seconds] == ["spectrum"]

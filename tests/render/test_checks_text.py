@@ -74,7 +74,8 @@ def test_many_groups_are_counted():
 
 def test_one_line_counts_them_by_severity():
     assert checks_line(MIXED, "--checks lists them") == (
-        "checks: 1 error (MD103), 1 note (MD302), 2 fine, 1 not checked; --checks lists them"
+        "checks: 1 error (MD103 model small), 1 note (MD302 one checkpoint), 2 fine, "
+        "1 not checked; --checks lists them"
     )
     assert checks_line(MIXED[1:2], "x") == "checks: 1 fine; x"
     assert checks_line((), "x") == "checks: 0 fine; x"
@@ -84,9 +85,13 @@ def test_one_line_counts_them_by_severity():
         ("MD205", "found", "x"),
         ("MD402", "found", "x"),
     )
-    assert "7 notes (MD302, MD303, MD305, MD306, MD307, MD205, and 1 more)" in checks_line(
-        many.checks, "x"
-    )
+    assert (
+        "7 notes (MD302 one checkpoint, MD303 open question, MD305 facts unknown, "
+        "MD306 from files, MD307 quantity missing, "
+    ) in checks_line(many.checks, "x")
+    assert checks_line(many.checks, "x").endswith(", and 1 more), 0 fine; x")
+    simple = checked("g", ("MD406", "found", "x")).checks
+    assert checks_line(simple, "x") == "checks: 1 note (MD406 worse than baseline), 0 fine; x"
 
 
 def test_one_line_counts_many_groups():
@@ -109,7 +114,8 @@ def test_markdown_has_them_where_they_are_asked_for():
     verdict = replace(judged(row(cka=0.9)), checks=MIXED)
     plain = verdicts_markdown([verdict], most=1)
     assert "**Checks**" not in plain
-    line = "Checks: 1 error (MD103), 1 note (MD302), 2 fine, 1 not checked; --checks lists them."
+    line = "Checks: 1 error (MD103 model small), 1 note (MD302 one checkpoint), 2 fine, "
+    line += "1 not checked; --checks lists them."
     assert f"\n\n{line}\n\n" in plain
     text = verdicts_markdown([verdict], most=1, with_checks=True)
     assert "- MD103 model_small (error): the network is too small\n" in text

@@ -1,27 +1,18 @@
-"""Comparisons as text: hostile names start nothing, and both forms say the same."""
+"""Comparisons as text and as Markdown: hostile names start nothing, and both forms say the same."""
 
 from __future__ import annotations
 
 import pytest
 
 from mdtree.diagnosis import LEVEL, compare_groups
-from mdtree.render.comparison_markdown import comparisons_markdown
+from mdtree.render.comparison import comparison_text, comparisons_markdown, comparisons_table
 from mdtree.render.comparison_noise import p_value
-from mdtree.render.svg import Markup
-from mdtree.render.terminal_comparison import comparison_text, comparisons_table
 from mdtree.rows import Measured, Missing
-from tests.support.reports import HOSTILE, parsed
+from tests.support.reports import HOSTILE, shown_markdown
 from tests.support.rows import row
 
 TAGS = {"h2", "h3", "p", "code", "table", "thead", "tbody", "tr", "th", "td", "ul", "li"}
 TAGS |= {"strong", "sub", "blockquote"}
-
-
-def shown(text):
-    """Render Markdown as a code host does, and read the result."""
-    markdown_it = pytest.importorskip("markdown_it")
-    host = markdown_it.MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
-    return parsed(Markup(host.render(text).replace("<!-- -->", "")))
 
 
 def compared(name="net", **after):
@@ -43,14 +34,14 @@ def test_hostile_names_are_text_on_the_terminal_and_in_markdown(name):
         assert all(letter.isprintable() or letter == "\n" for letter in text)
     text = comparisons_markdown([found, found], most=2, failures={name: name})
     assert all(letter.isprintable() or letter == "\n" for letter in text)
-    page = shown(text)
+    page = shown_markdown(text)
     assert {element.tag for element in page.find()} <= TAGS
     assert len([element for element in page.find() if element.tag == "h3"]) == 3
 
 
 def test_each_line_of_the_terminal_is_in_the_markdown():
     found = compared()
-    page = " ".join(shown(comparisons_markdown([found], most=1)).text.lower().split())
+    page = " ".join(shown_markdown(comparisons_markdown([found], most=1)).text.lower().split())
     for line in comparison_text(found).splitlines():
         if line.startswith(("---", "quantity", "before:", "after:", "changed:")):
             continue

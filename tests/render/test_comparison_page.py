@@ -7,9 +7,8 @@ from dataclasses import replace
 import pytest
 
 from mdtree.diagnosis import Compared, compare_groups
-from mdtree.render.comparison_page import comparison_page
+from mdtree.render.comparison import comparison_page, comparison_text
 from mdtree.render.comparison_words import cells
-from mdtree.render.terminal_comparison import comparison_text
 from mdtree.rows import GroupFailure, Measured, Missing
 from tests.support.reports import HOSTILE, parsed
 from tests.support.rows import row

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from mdtree.render.contours import contours, regions
+from mdtree.render.contours import contours, regions, scale
 
 
 def heights(function, xs, ys):
@@ -83,3 +83,34 @@ def test_hills_are_lines_of_their_own():
     # inside (-2, 2) x (-2, 2): (0, 0), (1, 1) and its mirrors; those on the border are open
     centres = {(round(middle(loop[1:])[0]), round(middle(loop[1:])[1])) for loop in loops}
     assert {(0, 0), (1, 1), (-1, 1), (1, -1), (-1, -1)} == centres
+
+
+@pytest.mark.parametrize("low", [0.0, 0.017, 0.3, 1.0, 7.7, 512.0])
+@pytest.mark.parametrize("span", [0.04, 0.35, 0.9, 2.0, 30.0, 1234.5])
+@pytest.mark.parametrize("logarithmic", [True, False])
+def test_there_are_six_to_eight_levels_where_the_range_allows(low, span, logarithmic):
+    high = low + span
+    levels = scale(low, high, logarithmic=logarithmic).levels
+    assert all(low < level < high for level in levels)
+    assert list(levels) == sorted(set(levels))
+    assert len({f"{level:.4g}" for level in levels}) == len(levels)
+    if span > 0.02 * high:
+        assert 5 <= len(levels) <= 9
+
+
+def test_a_scale_of_a_decade_is_logarithmic_and_less_is_linear():
+    assert scale(1.0, 9.9, logarithmic=True).floor is None
+    wide = scale(1.0, 10.1, logarithmic=True)
+    assert wide.floor == 1.0
+    assert wide.levels == (1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
+    assert wide.height(0.1) == 0.0
+    assert wide.height(math.e) == pytest.approx(1.0)
+    assert scale(1.0, 1e6, logarithmic=False).floor is None
+
+
+@pytest.mark.parametrize("low", [0.0, -1e99, 5e-324, 1e99])
+@pytest.mark.parametrize("high", [5e-324, 1e-300, 1e99, 1.7e308])
+def test_no_range_is_too_odd_for_levels(low, high):
+    if low <= high:
+        levels = scale(low, high, logarithmic=low >= 0).levels
+        assert all(low < level < high for level in levels)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from mdtree.render.correlation_flow import flow
+from mdtree.render.curves import flow
 from tests.support.reports import HOSTILE, detail, grid, parsed, points_of
 
 

@@ -10,9 +10,8 @@ import pytest
 
 from mdtree.diagnosis import NextStep, OutOfDistribution
 from mdtree.render.markdown import as_text, verdicts_markdown
-from mdtree.render.svg import Markup
 from mdtree.render.terminal_verdict import verdict_text
-from tests.support.reports import HOSTILE, grid, judged, parsed
+from tests.support.reports import HOSTILE, grid, judged, shown_markdown
 
 TAGS = {"h2", "h3", "p", "code", "table", "thead", "tbody", "tr", "th", "td", "ul", "ol", "li"}
 TAGS |= {"strong", "sub", "blockquote"}
@@ -24,20 +23,13 @@ STARTERS = [
 ]  # fmt: skip
 
 
-def shown(text):
-    """Render Markdown as a code host does, and read the result."""
-    markdown_it = pytest.importorskip("markdown_it")
-    host = markdown_it.MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
-    return parsed(Markup(host.render(text).replace("<!-- -->", "")))
-
-
 def verdicts(count=1):
     return [judged(row) for row in grid()[:count]]
 
 
 def test_a_card_has_the_numbers_of_the_terminal():
     for verdict in verdicts(36)[::5]:
-        card = shown(verdicts_markdown([verdict], most=1)).text.lower()
+        card = shown_markdown(verdicts_markdown([verdict], most=1)).text.lower()
         numbers = re.findall(r"\d[\d.,]*\d", verdict_text(verdict).replace("<=", "≤"))
         assert len(numbers) > 10
         assert not [number for number in numbers if number not in card]
@@ -45,7 +37,7 @@ def test_a_card_has_the_numbers_of_the_terminal():
 
 def test_a_card_tells_what_is_wrong_why_and_what_to_do():
     (verdict,) = verdicts()
-    page = shown(verdicts_markdown([verdict], most=1))
+    page = shown_markdown(verdicts_markdown([verdict], most=1))
     assert page.one("h3").text == f"{verdict.group} : {verdict.mode}"
     answers, gains = page.find("table")
     assert len(answers.find("tr")) == 1 + len(verdict.probabilities)
@@ -57,7 +49,7 @@ def test_a_card_tells_what_is_wrong_why_and_what_to_do():
 
 def test_several_have_a_table_and_cards_up_to_the_limit():
     several = verdicts(3)
-    page = shown(verdicts_markdown(several, most=3))
+    page = shown_markdown(verdicts_markdown(several, most=3))
     assert len(page.find("h3")) == 3
     rows = page.find("table")[0].find("tr")[1:]
     assert [row.find("td")[0].text for row in rows] == [verdict.group for verdict in several]
@@ -69,7 +61,7 @@ def test_several_have_a_table_and_cards_up_to_the_limit():
 def test_an_unsure_verdict_says_what_is_probable_and_why_it_is_unsure():
     (verdict,) = verdicts()
     unsure = replace(verdict, mode="unsure", why_unsure=("the trees disagree",))
-    page = shown(verdicts_markdown([unsure], most=1))
+    page = shown_markdown(verdicts_markdown([unsure], most=1))
     assert page.one("h3").text == f"{verdict.group} : unsure ({verdict.likely}?)"
     assert "Unsure: the trees disagree." in page.text
 
@@ -77,20 +69,20 @@ def test_an_unsure_verdict_says_what_is_probable_and_why_it_is_unsure():
 def test_what_the_tree_does_not_know_is_a_caution():
     (verdict,) = verdicts()
     far = OutOfDistribution(distance=7.5, limit=2.25, beyond=("width",))
-    page = shown(verdicts_markdown([replace(verdict, outlier=far)] * 2, most=2))
+    page = shown_markdown(verdicts_markdown([replace(verdict, outlier=far)] * 2, most=2))
     assert page.find("table")[0].find("td")[3].text == "yes"
     assert "distance 7.50, usually up to 2.25; outside their range: width" in page.text
 
 
 def test_groups_without_a_verdict_are_listed_with_the_reason():
-    page = shown(verdicts_markdown([], most=3, failures={"a": "no weights <b>"}))
+    page = shown_markdown(verdicts_markdown([], most=3, failures={"a": "no weights <b>"}))
     assert page.one("li").text == "a : no weights <b>"
 
 
 @pytest.mark.parametrize("text", [*HOSTILE, *STARTERS], ids=range(len(HOSTILE + STARTERS)))
 def test_foreign_names_are_text_wherever_they_stand(text):
     (verdict,) = verdicts()
-    plain = shown(verdicts_markdown([verdict, verdict], most=2))
+    plain = shown_markdown(verdicts_markdown([verdict, verdict], most=2))
     basis = replace(verdict.basis, tree=text, chosen=text, data=text, warnings=(text,))
     missed = tuple(replace(each, metric=text, reason=text) for each in verdict.missed)
     steps = tuple(replace(step, says=text) for step in verdict.clues)
@@ -104,7 +96,7 @@ def test_foreign_names_are_text_wherever_they_stand(text):
         likely=text,
     )
     markdown = verdicts_markdown([named, named], most=2, failures={text: text})
-    page = shown(markdown)
+    page = shown_markdown(markdown)
     assert {element.tag for element in page.find()} <= TAGS
     assert not [element for element in page.find() if element.attributes.keys() - {"style"}]
     assert len(page.find("table")) == len(plain.find("table"))

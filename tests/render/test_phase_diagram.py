@@ -11,8 +11,8 @@ import pytest
 from mdtree.exceptions import RowsError
 from mdtree.failure_modes import FAILURE_MODES
 from mdtree.labelling import Label
-from mdtree.render.phase_diagram import LETTERS, phase_svg, phase_text
-from mdtree.render.phase_grid import Cell, Phase
+from mdtree.render.phase_diagram import phase_svg
+from mdtree.render.phases import LETTERS, Cell, Phase, phase_text
 
 SVG = "{http://www.w3.org/2000/svg}"
 MODES = list(FAILURE_MODES)

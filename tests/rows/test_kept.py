@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mdtree.diagnosis import Diagnoser
-from mdtree.render.terminal_rows import rows_table
+from mdtree.render.rows_table import rows_table
 from mdtree.rows import (
     GroupFailure,
     Index,

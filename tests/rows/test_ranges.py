@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import gzip
 import json
+from dataclasses import replace
 from importlib import resources
 
 import pytest
 
 from mdtree.exceptions import RowsError
-from mdtree.rows import QUANTITIES, Measured, load_rows, read_rows, scan_rows
+from mdtree.rows import QUANTITIES, Diverged, Measured, load_rows, read_rows, scan_rows
 from mdtree.rows.facts import FACT_RANGES
 from mdtree.rows.quantity import Range
 from mdtree.rows.ranges import impossible
 from mdtree.rows.row import row_from_json, row_to_json
 from tests.support.rows import row
 
+CLASSES = "must be a whole number, 2 to 1000000"
 LEAST, CKA = "must be at least 0", "must be -1 to 1"
+
+
+def diverged(count, of):
+    names = tuple(f"seed-{n}.pt" for n in range(count))
+    return replace(row(test_error=25.0), diverged=Diverged(networks=names, of=of))
 
 
 @pytest.mark.parametrize(
@@ -39,6 +46,13 @@ LEAST, CKA = "must be at least 0", "must be -1 to 1"
         ),
         (row(facts={"conv_parameters": -3}), "fact conv_parameters is -3, and must be at least 0"),
         (row(facts={"label_noise": 7}), "fact label_noise is 7, and must be 0 to 1"),
+        (row(facts={"classes": "ten"}), f"fact classes is 'ten', and {CLASSES}"),
+        (row(facts={"classes": 10**40}), f"fact classes is 1{'0' * 40}, and {CLASSES}"),
+        (row(facts={"classes": True}), f"fact classes is True, and {CLASSES}"),
+        (row(facts={"classes": 2.5}), f"fact classes is 2.5, and {CLASSES}"),
+        (row(facts={"classes": 0.5}), f"fact classes is 0.5, and {CLASSES}"),
+        (diverged(0, -5), "diverged.of is -5, and must be at least 0"),
+        (diverged(2, 1), "diverged names 2 networks, and must name at most 1"),
         (row(facts={"steps": -1}, cka=2), f"fact steps is -1, and {LEAST}; cka is 2, and {CKA}"),
     ],
 )  # fmt: skip
@@ -53,12 +67,31 @@ def test_an_impossible_number_is_told_with_its_range(given, fault):
         row(test_error=100 + 1e-9, cka=1 + 1e-12),  # rounding
         row(hessian_top=-3.0, train_loss=-7.0, hessian_trace=-1e300),  # any number can be
         row(of_mine=-1e9),
+        row(facts={"classes": 10.0}),
+        diverged(0, 0),  # only records are left
+        diverged(2, 2),
         row(facts={"of_mine": -3, "width": "wide", "learning_rate": True, "target_accuracy": 0.9}),
     ],
 )
 def test_what_is_possible_or_unknown_is_read(given):
     assert impossible(given) is None
     assert row_from_json(row_to_json(given)) == given
+
+
+@pytest.mark.parametrize(
+    ("damaged", "fault"),
+    [
+        (diverged(0, -5), "diverged.of is -5, and must be at least 0"),
+        (diverged(2, 1), "diverged names 2 networks"),
+        (row(facts={"classes": "ten"}, test_error=25.0), "fact classes is 'ten'"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_its_line(tmp_path, mdtree, damaged, fault):
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(row_to_json(row("a", cka=0.5)) + b"\n" + row_to_json(damaged) + b"\n")
+    ran = mdtree("diagnose", path)
+    assert (ran.code, ran.out) == (2, "")
+    assert f"line 2: {fault}" in ran.err
 
 
 def test_a_file_is_refused_with_its_line(tmp_path, mdtree):

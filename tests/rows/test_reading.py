@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -12,6 +13,7 @@ from mdtree.rows import (
     Index,
     Measured,
     Missing,
+    Provenance,
     Row,
     Store,
     read_rows,
@@ -178,3 +180,52 @@ def test_20000_rows_are_written_extended_and_read_without_quadratic_cost(tmp_pat
         if turn and many < 8 * few:
             return
     pytest.fail(f"5,000 rows take {few:.3g} seconds of the processor, and 20,000 take {many:.3g}")
+
+
+def of_networks(group, *digests, facts=None, value=1.0):
+    made = Provenance(
+        weights={f"seed-{digest}.pt": digest for digest in digests},
+        recipe="r",
+        metrics=("similarity",),
+        seed=0,
+        device="cpu",
+        seconds=1.0,
+        versions={},
+    )
+    return replace(row(group, value), facts=facts or {}, provenance=made)
+
+
+def test_zoos_are_told_apart_only_where_a_tree_learns(file):
+    a, b = (of_networks("w8", name, facts={"zoo": name}) for name in "ab")
+    write_lines(file, a, b)
+    notices = []
+    assert read_rows(file, by_zoo=True, notice=notices.append) == [a, b]
+    assert notices == []
+    assert read_rows(file) == [b]
+
+
+def test_rows_of_other_networks_that_are_replaced_are_counted_and_named(file):
+    groups = [of_networks(group, f"{group}{zoo}") for zoo in (1, 2, 3) for group in ("w8", "w16")]
+    write_lines(file, *groups)
+    notices = []
+    assert read_rows(file, by_zoo=True, notice=notices.append) == groups[-2:]
+    assert len(notices) == 1
+    assert "4 rows left out" in notices[0]
+    assert "(w8, w16)" in notices[0]
+    assert "--fact zoo=NAME" in notices[0]
+
+
+@pytest.mark.parametrize("seeds", [("a",), ("a", "b")])
+def test_a_group_that_was_measured_again_replaces_its_row_without_a_word(file, seeds):
+    again = of_networks("w8", *seeds, value=2.0)
+    write_lines(file, of_networks("w8", "a"), again)
+    assert read_rows(file, by_zoo=True, notice=pytest.fail) == [again]
+
+
+def test_a_row_that_was_made_elsewhere_is_the_same_only_if_it_says_the_same(file):
+    write_lines(file, row("a", 1), row("a", 1))
+    assert read_rows(file, notice=pytest.fail) == [row("a", 1)]
+    write_lines(file, row("a", 1), row("a", 2))
+    notices = []
+    assert read_rows(file, notice=notices.append) == [row("a", 2)]
+    assert "1 row left out" in notices[0]

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from mdtree.exceptions import RowsError
-from mdtree.render.terminal_rows import rows_table
+from mdtree.render.rows_table import rows_table
 from mdtree.rows import (
     Detail,
     Index,

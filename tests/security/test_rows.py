@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mdtree.exceptions import RowsError
 from mdtree.render.page import MOST_WHOLE, report_page
-from mdtree.render.terminal_rows import rows_table
+from mdtree.render.rows_table import rows_table
 from mdtree.render.terminal_verdict import verdict_text, verdicts_table
 from mdtree.rows import (
     QUANTITIES,

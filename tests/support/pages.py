@@ -6,7 +6,7 @@ import functools
 from dataclasses import replace
 
 from mdtree.diagnosis import NextStep, OutOfDistribution, compare_groups
-from mdtree.render.comparison_page import comparison_page
+from mdtree.render.comparison import comparison_page
 from mdtree.render.page import Beside, report_page, report_pages
 from mdtree.rows import GroupFailure, Measured, Missing
 from tests.support.reports import HOSTILE, grid, group, judged, tree, whole_row

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from itertools import pairwise, product
 
+import pytest
+
 from mdtree.diagnosis import Diagnoser
 from mdtree.render.page import report_page
 from mdtree.render.svg import Markup
@@ -241,6 +243,13 @@ def parsed(markup) -> Element:
     reader.close()
     assert len(reader.open) == 1, "an element has no end"
     return reader.open[0]
+
+
+def shown_markdown(text) -> Element:
+    """Render Markdown as a code host does, and read the result."""
+    markdown_it = pytest.importorskip("markdown_it")
+    host = markdown_it.MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+    return parsed(Markup(host.render(text).replace("<!-- -->", "")))
 
 
 def numbers_in(text):

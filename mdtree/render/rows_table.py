@@ -1,4 +1,4 @@
-"""Rows of measurements as a table for people."""
+"""Rows of measurements as tables for people: on the terminal, and in a notebook."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from itertools import islice
 
-from mdtree.messages import listed, shortened
+from mdtree.messages import listed, plural, printable, shortened
 from mdtree.render.formatting import COARSE, TO_TOLERANCE, is_unconverged, number
-from mdtree.render.terminal import printable, table
+from mdtree.render.svg import Markup, element
+from mdtree.render.table import name_of
+from mdtree.render.terminal import table
 from mdtree.rows import QUANTITIES, Measured, Missing, Row, remaining
 from mdtree.rows.row import row_to_json
 
-__all__ = ["SHOWN", "cell", "coarse_lines", "counted_once", "heading", "row_text", "rows_table"]
+__all__ = ["SHOWN", "counted_once", "row_text", "rows_html", "rows_table"]
 
 SHOWN = 40  # rows, unless all are requested
 _LONGEST = 1000  # characters of a reason
@@ -26,6 +28,7 @@ _UNCONVERGED = """\
 into account: where it could change one, the diagnosis warns (MD202, MD301) or is unsure
   to get it converged: --hessian-limit 4, or hessian_limit: 4 in the recipe; networks that were \
 hardly trained need it most. More seeds make the error smaller as well"""
+_NUMBER = "text-align:right"
 
 
 def row_text(row: Row) -> str:
@@ -49,7 +52,7 @@ def rows_table(
     return "\n".join(
         [
             "\n\n".join(tables),
-            *coarse_lines(shown),
+            *_coarse_lines(shown),
             *_doubts(shown),
             *_reasons(shown),
             *_diverged(shown),
@@ -81,7 +84,7 @@ def _by_metric(rows: Sequence[Row]) -> list[list[str]]:
 def _of_metric(rows: Sequence[Row], names: Sequence[str], *, first: bool) -> str:
     protocols = ["protocol"] if len({row.protocol for row in rows}) > 1 else []
     of_group = ["checkpoints", "parameters"] if first else []
-    header = ["group", *protocols, *of_group, *map(heading, names)]
+    header = ["group", *protocols, *of_group, *map(_heading, names)]
     return table(header, [_line(row, names, protocols, of_group) for row in rows])
 
 
@@ -94,17 +97,17 @@ def _line(row: Row, names: Sequence[str], protocols: list[str], of_group: list[s
         row.group,
         *(row.protocol for _ in protocols),
         *group[: len(of_group)],
-        *(cell(row, name) for name in names),
+        *(_cell(row, name) for name in names),
     ]
 
 
-def heading(name: str) -> str:
+def _heading(name: str) -> str:
     """Write the name of a quantity with its unit."""
     unit = QUANTITIES[name].unit
     return f"{name} [{unit}]" if unit else name
 
 
-def cell(row: Row, name: str) -> str:
+def _cell(row: Row, name: str) -> str:
     """Write the quantity of a row with its error, or that there is none."""
     value = row.quantities.get(name)
     if isinstance(value, Measured):
@@ -120,7 +123,7 @@ def _failed(row: Row) -> bool:
     return row.failure is not None and not row.outlived
 
 
-def coarse_lines(rows: Sequence[Row]) -> list[str]:
+def _coarse_lines(rows: Sequence[Row]) -> list[str]:
     """Return what the mark of a coarse number means, and how to go on, if there is one."""
     if not any(map(remaining, rows)):
         return []
@@ -160,7 +163,7 @@ def _diverged(rows: Sequence[Row]) -> list[str]:
     """Return a line for each group of which networks diverged, which is a result and no failure."""
     lines = []
     for row in rows:
-        if row.diverged is not None and row.diverged.is_part:
+        if row.diverged is not None and (row.diverged.is_part or row.diverged.is_whole):
             lines.append(f"diverged {_named(row)}: {printable(row.diverged.says)}")
         elif row.failure is not None and row.is_diverged:
             reason = printable(shortened(row.failure.reason, _LONGEST))
@@ -181,3 +184,39 @@ def _outlived(rows: Sequence[Row], explained: Collection[str]) -> list[str]:
 def _named(row: Row) -> str:
     """Return the name of a group, cut short and harmless."""
     return printable(shortened(row.group, _NAME))
+
+
+def rows_html(rows: Sequence[Row], *, limit: int = SHOWN) -> Markup:
+    """Write rows as a table: the numbers of the terminal, a line for each group."""
+    shown = list(islice(rows, limit))
+    names = [name for name in QUANTITIES if any(name in row.quantities for row in shown)]
+    protocols = len({row.protocol for row in shown}) > 1
+    head = ["group", *(["protocol"] if protocols else []), "checkpoints", *map(_heading, names)]
+    table = element(
+        "table",
+        element("thead", element("tr", *(element("th", name, scope="col") for name in head))),
+        element("tbody", *(_html_line(row, names, protocols=protocols) for row in shown)),
+    )
+    more = len(rows) - len(shown)
+    rest = element("p", f"... and {plural(more, 'more row')}") if more > 0 else None
+    notes = (element("p", text) for text in _coarse_lines(shown))
+    return element("div", table, rest, *notes, style="overflow-x:auto")
+
+
+def _html_line(row: Row, names: Sequence[str], *, protocols: bool) -> Markup:
+    members = str(len(row.provenance.weights)) if row.provenance else ""
+    return element(
+        "tr",
+        element("th", name_of(row.group), scope="row"),
+        element("td", row.protocol) if protocols else None,
+        element("td", members, style=_NUMBER),
+        *(
+            element("td", _cell(row, name), style=_NUMBER, title=_why_missing(row, name))
+            for name in names
+        ),
+    )
+
+
+def _why_missing(row: Row, name: str) -> str | None:
+    value = row.quantities.get(name)
+    return value.missing if isinstance(value, Missing) else None

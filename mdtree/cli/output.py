@@ -1,8 +1,9 @@
-"""Printing verdicts, for `mdtree diagnose`."""
+"""Printing verdicts and comparisons: few of them in full, more of them as a table."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -10,13 +11,13 @@ import click
 from mdtree.cli.screens import say
 
 if TYPE_CHECKING:
-    from mdtree.diagnosis import Trajectory, Verdict
+    from mdtree.diagnosis import Comparison, Trajectory, Verdict
     from mdtree.rows import Row
 
-__all__ = ["print_json", "print_markdown", "print_verdicts"]
+__all__ = ["WHOLE", "print_comparisons", "print_json", "print_markdown", "print_verdicts"]
 
 _HOW = "--checks lists them"  # the checks
-_WHOLE = 3  # verdicts that are written out in full; more become a table
+WHOLE = 3  # verdicts or comparisons that are written out in full; more become a table
 
 
 def print_json(verdicts: list[Verdict], runs: tuple[Trajectory, ...]) -> None:
@@ -40,7 +41,7 @@ def print_verdicts(
 
     if len(verdicts) > 1:
         say(verdicts_table(verdicts, runs))
-    if len(verdicts) <= _WHOLE:
+    if len(verdicts) <= WHOLE:
         for verdict in verdicts:
             line = None if with_checks else checks.checks_line(verdict.checks, _HOW)
             text = verdict_text(verdict, explained=explained.get(verdict.group), checks=line)
@@ -71,9 +72,22 @@ def print_markdown(
     click.echo(
         verdicts_markdown(
             verdicts,
-            most=_WHOLE,
+            most=WHOLE,
             runs=trajectories(rows),
             failures=failures,
             with_checks=with_checks,
         )
     )
+
+
+def print_comparisons(found: Sequence[Comparison], *, how_to_see_one: str) -> None:
+    """Print comparisons: a table where there are several, and each in full where they are few."""
+    from mdtree.render.comparison import comparison_text, comparisons_table
+
+    if len(found) > 1:
+        say(comparisons_table(found))
+    if len(found) <= WHOLE:
+        for each in found:
+            say(("\n" if len(found) > 1 else "") + comparison_text(each))
+    else:
+        say(f"\nto see one of them in full, {how_to_see_one}")

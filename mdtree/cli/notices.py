@@ -1,18 +1,22 @@
-"""What was found beside the weights, told before it is used: facts, and where they stand."""
+"""What is told of inputs before they are used: what was found in them, and what is cut off."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mdtree.cli.screens import error_screen, tell
+from mdtree.messages import printable
 from mdtree.render.screen import shown_on
-from mdtree.render.terminal import printable, table
+from mdtree.render.terminal import table
+from mdtree.rows import Row, find_rows, load_rows
+from mdtree.rows.reading import cut_line
 
 if TYPE_CHECKING:
     from mdtree.measurement import FoundGroup, GroupTask
     from mdtree.rows import Fact
 
-__all__ = ["FoundPrinter"]
+__all__ = ["FoundPrinter", "learning_rows", "tell_of_cut_line"]
 
 _WHOLE = 3  # groups that are told in full
 _HISTORY = "history"
@@ -56,3 +60,21 @@ def _table(task: GroupTask | FoundGroup) -> str:
     lines = [[fact, str(known.get(fact, "")), file] for fact, file in task.origins.items()]
     with shown_on(error_screen()):
         return table([f"found for {printable(task.group)}", "", "in"], lines)
+
+
+def tell_of_cut_line(rows: Path) -> None:
+    """Say that the last line of a file of rows, or of that of a directory, was left out."""
+    path = find_rows(rows)
+    line = cut_line(path)
+    if line is not None:
+        tell(
+            f"{printable(str(path))}: line {line}, the last, is cut off and was left out: the file "
+            "is being written, or was not copied whole"
+        )
+
+
+def learning_rows(path: Path, protocol: str | None) -> list[Row]:
+    """Read the rows that a tree learns from or is tested on, and say which others replaced."""
+    return load_rows(
+        path, protocol=protocol, by_zoo=True, notice=lambda text: tell(f"note: {printable(text)}")
+    )

@@ -1,12 +1,15 @@
-"""What a shell completes behind an option besides files: trees, metrics, verdicts."""
+"""Options that commands share: those of verdicts, lists of names, and what shells complete."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
+import click
 from click import Context, Parameter
 from click.shell_completion import CompletionItem
 
+from mdtree.failure_modes import CONFIDENCE
 from mdtree.rows import QUANTITIES
 
 __all__ = [
@@ -16,6 +19,8 @@ __all__ = [
     "complete_path",
     "complete_quantities",
     "complete_trees",
+    "joined",
+    "judging",
 ]
 
 # metrics; the table of them needs torch, which takes a second
@@ -64,3 +69,43 @@ def complete_listed(names: Iterable[str], incomplete: str) -> list[CompletionIte
         for name in names
         if name.startswith(last) and name not in there
     ]
+
+
+def joined(
+    _ctx: click.Context, _param: click.Parameter, texts: tuple[str, ...]
+) -> tuple[str, ...] | None:
+    """Return the names of all uses of an option, each once; None if it was not used."""
+    if not texts:
+        return None
+    names = (name.strip() for text in texts for name in text.split(","))
+    known = tuple(dict.fromkeys(name for name in names if name))
+    if not known:
+        raise click.BadParameter("it names nothing: leave the option out, or name something")
+    return known
+
+
+_OPTIONS_OF_VERDICTS = (
+    click.option(
+        "--tree",
+        "tree_name",
+        shell_complete=complete_trees,
+        help="The tree of the verdicts: a file or a name from `tree list`.",
+    ),
+    click.option(
+        "--confidence",
+        type=click.FloatRange(0, 1),
+        help=f"Below this probability a verdict is `unsure`.  [default: {CONFIDENCE}]",
+    ),
+    click.option(
+        "--allow-protocol-mismatch",
+        is_flag=True,
+        help="Use a tree of another protocol anyway; the verdict says so.",
+    ),
+)
+
+
+def judging(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of verdicts to a command."""
+    for option in reversed(_OPTIONS_OF_VERDICTS):
+        command = option(command)
+    return command

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from safetensors.torch import save_file
 
-from mdtree.cli.nearby import not_read
+from mdtree.cli.judged_rows import not_read
 
 
 def made(*folders, file="mdtree.yaml"):

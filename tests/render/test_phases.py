@@ -6,7 +6,7 @@ import pytest
 
 from mdtree.failure_modes import AXES
 from mdtree.labelling import label_rows
-from mdtree.render.phase_grid import phases
+from mdtree.render.phases import phases
 from tests.support.rows import accuracy_row
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mdtree.render.axis import linear, logarithmic
+from mdtree.render.plot import linear, logarithmic
 
 values = st.lists(st.floats(-1e12, 1e12), min_size=1, max_size=5)
 positive = st.lists(st.floats(1e-30, 1e30), min_size=1, max_size=5)
