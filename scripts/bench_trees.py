@@ -18,7 +18,7 @@ import numpy as np
 from benchmark import Comparison, compare, report
 
 from mdtree.evaluation import CASES, SEEDS
-from mdtree.evaluation.cases import chosen
+from mdtree.evaluation.benchmark import chosen
 from mdtree.rows import rows_from_csv
 from mdtree.trees import (
     LANDSCAPE,

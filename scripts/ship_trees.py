@@ -30,8 +30,7 @@ from pathlib import Path
 from reliability import accuracy, judged
 
 import mdtree
-from mdtree.evaluation.left_out import leave_one_zoo_out
-from mdtree.evaluation.left_out_scores import mean_scores
+from mdtree.evaluation.left_out import leave_one_zoo_out, mean_scores
 from mdtree.failure_modes import TASKS
 from mdtree.rows import Row, read_rows, rows_from_csv, write_rows
 from mdtree.trees import SavedTree, write_tree

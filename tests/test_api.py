@@ -7,6 +7,8 @@ import subprocess
 import sys
 
 import pytest
+import torch
+from torch import nn
 
 import mdtree
 from mdtree import api
@@ -122,3 +124,9 @@ def test_importing_the_package_imports_nothing_heavy():
     code = "import sys, mdtree; print({'torch', 'numpy', 'sklearn'} & set(sys.modules))"
     ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert ran.stdout == "set()\n"
+
+
+def test_quantities_are_refused_for_models_in_memory():
+    data = torch.ones(4, 2), torch.zeros(4, dtype=torch.long)
+    with pytest.raises(MdtreeError, match="name metrics for models"):
+        mdtree.measure(models=[nn.Linear(2, 2)], train=data, quantities=["hessian_top"])

@@ -25,10 +25,10 @@ from mdtree.rows import (
     Store,
     read_rows,
     rows_from_csv,
-    rows_to_csv,
     scan_rows,
 )
 from mdtree.rows.row import row_to_json
+from tests.support.rows import csv_text
 
 WANTED = int(os.environ.get("MDTREE_FUZZ", "0"))
 fuzz = settings(
@@ -63,7 +63,7 @@ ROWS = [
     for number in range(3)
 ]
 LINES = b"".join(row_to_json(row) + b"\n" for row in ROWS)
-TABLE = rows_to_csv(ROWS[:1]).encode() + b"width,hessian_e,CKA\n8,4.5,0.25\n4,,nan\n"
+TABLE = csv_text(ROWS[:1]).encode() + b"width,hessian_e,CKA\n8,4.5,0.25\n4,,nan\n"
 RECIPE = b"""\
 format: 1
 model: {factory: "pkg.mod:make", kwargs: &kwargs {width: $width, rate: 1e-3, list: [1, 2.5, x]}}

@@ -1,7 +1,8 @@
-"""The details of a row as arrays: densities, profiles, matrices."""
+"""`mdtree.arrays`, `mdtree.matrix` and `mdtree.plot`: the details of a row, and their picture."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mdtree.exceptions import RowsError
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["arrays", "matrix"]
+__all__ = ["arrays", "matrix", "plot"]
 
 _SIDES = (("row", "column"), ("a", "b"))  # columns that name the two sides of a matrix
 _MOST = 10**7  # numbers in a matrix
@@ -106,3 +107,34 @@ def _detail(row: Row, name: str) -> Detail:
         known = f"known: {', '.join(details)}" if details else "it has none: measure it again"
         raise RowsError(f"group {row.group!r:.100} has no detail {name!r:.100}{hint} ({known})")
     return details[name]
+
+
+def plot(row: Row, what: str = "surface", *, rows: Sequence[Row] = ()) -> str:
+    """Draw one picture of a row, as `mdtree plot`.
+
+    Args:
+        row: the row.
+        what: `surface` or `surface-error`, `profile` or `profile-loss` (connectivity), `density`
+            (of the Hessian), `flow` (of the spectra), `cka`, `layers` or `history`.
+        rows: for `history`: the rows of all steps of the run.
+
+    Returns:
+        The text of an SVG file.
+
+    Raises:
+        RowsError: the row lacks what the picture shows; the message says which metric measures it.
+
+    Examples:
+        >>> import mdtree
+        >>> from mdtree.rows import Detail, Row
+        >>> density = Detail(
+        ...     columns={"member": ("a", "a"), "eigenvalue": (0.0, 8.0), "weight": (0.9, 0.1)}
+        ... )
+        >>> row = Row(format=1, group="wide", protocol="standard-1", facts={}, quantities={},
+        ...           details={"hessian_density": density})
+        >>> mdtree.plot(row, "density").startswith("<svg")
+        True
+    """
+    from mdtree.render.picture_file import picture_svg
+
+    return picture_svg(row, what, rows)

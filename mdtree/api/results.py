@@ -1,8 +1,12 @@
-"""What the functions of the Python interface return: lists that show themselves in a notebook."""
+"""What the functions of the Python interface return: lists that show themselves in a notebook.
+
+Only this file imports pandas (the extra `pandas`), to make a data frame of rows.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, overload
 
 from mdtree.diagnosis import (
@@ -13,7 +17,9 @@ from mdtree.diagnosis import (
     headline_of_comparisons,
     trajectories,
 )
-from mdtree.rows import Row
+from mdtree.exceptions import MissingExtraError
+from mdtree.rows import Fact, Row
+from mdtree.rows.columns import Kind, table_columns
 
 if TYPE_CHECKING:
     from mdtree.confirmation import Change, Confirmation
@@ -24,6 +30,7 @@ __all__ = ["Comparisons", "Confirmations", "Rows", "Verdicts"]
 
 _CARDS = 20  # verdicts that a notebook shows in full: a card has pictures
 _HEIGHT = 640  # pixels of a page in a notebook
+_NULLABLE = {int: "Int64", bool: "boolean"}  # pandas' types that can be missing
 ItemT = TypeVar("ItemT")
 
 
@@ -56,14 +63,39 @@ class Rows(_Results[Row]):
             MissingExtraError: pandas is not installed.
             RowsError: There are too many columns, or two of the same name.
         """
-        from mdtree.api.frames import frame
-
-        return frame(self)
+        return _frame(self)
 
     def _repr_html_(self) -> str:
         from mdtree.render.rows_table import rows_html
 
         return rows_html(self)
+
+
+def _frame(rows: Sequence[Row]) -> Any:
+    """Return rows as a `pandas.DataFrame`, with the columns of the CSV table."""
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise MissingExtraError(
+            "a data frame needs the package pandas: pip install 'mdtree-diagnosis[pandas]'"
+        ) from error
+    layout = table_columns(rows)
+    layout.check_distinct("the data frame")
+    lines = [layout.cells(row) for row in rows]
+    return pd.DataFrame(
+        {
+            name: _column(pd, kind, [line[number] for line in lines])
+            for number, (name, kind) in enumerate(layout.columns)
+        }
+    )
+
+
+def _column(pd: Any, kind: Kind, cells: list[Fact | None]) -> Any:
+    if kind is float:
+        return pd.Series([math.nan if cell is None else float(cell) for cell in cells], dtype=float)
+    if kind is str:
+        return pd.Series([None if cell is None else str(cell) for cell in cells], dtype=object)
+    return pd.Series(cells, dtype=_NULLABLE[kind] if None in cells else kind)
 
 
 class Comparisons(_Results[Comparison]):

@@ -145,9 +145,8 @@ def command(
 
 def _benchmark(methods: tuple[str, ...] | None, *, set_aside: bool, as_json: bool) -> None:
     from mdtree.evaluation import evaluate
-    from mdtree.evaluation.left_out import judge_set_aside, leave_one_zoo_out
+    from mdtree.evaluation.left_out import judge_set_aside, leave_one_zoo_out, mean_scores
     from mdtree.evaluation.left_out_methods import LEFT_OUT_METHODS
-    from mdtree.evaluation.left_out_scores import mean_scores
     from mdtree.trees.bundled import published_rows, reference_collection
 
     usual = [name for name, m in LEFT_OUT_METHODS.items() if not m.on_request]

@@ -1,7 +1,6 @@
 """Evaluation: the published transfer cases with all methods side by side."""
 
-from mdtree.evaluation.benchmark import CaseResult, MethodResult, evaluate
-from mdtree.evaluation.cases import CASES, SEEDS
+from mdtree.evaluation.benchmark import CASES, SEEDS, CaseResult, MethodResult, evaluate
 from mdtree.evaluation.methods import METHODS
 from mdtree.evaluation.scores import calibration_error
 

@@ -14,6 +14,7 @@ from mdtree.failure_modes import TASKS, RoomForImprovement
 from mdtree.labelling import Label, label_rows, room_for_improvement
 from mdtree.rows import Row
 from mdtree.trees import COMPARABLE, LANDSCAPE, TRAINING, GainRegression, feature_matrix
+from mdtree.trees.binning import Floats
 from mdtree.trees.feature_sets import known_from_files, known_from_weights
 from mdtree.trees.fit import features_of, relative_gains
 from mdtree.trees.gain_model import NOISE, little_known
@@ -28,8 +29,6 @@ __all__ = [
     "LabelledZoo",
     "LeftOutMethod",
 ]
-
-Floats = NDArray[np.float64]
 
 CLASSES = TASKS["failure"].classes
 _TREES = 100
@@ -80,7 +79,6 @@ class LabelledZoo:
 
 
 Answerer = Callable[[LabelledZoo], Answers]
-
 
 Fitted = Callable[[str | None], Answerer]  # the zoo that is left out -> fitted to the others
 

@@ -19,11 +19,10 @@ from mdtree.trees import (
     PublishedTree,
     template_features,
 )
+from mdtree.trees.binning import Floats
 from mdtree.trees.fit import make_estimator
 
 __all__ = ["METHODS", "Method"]
-
-Floats = NDArray[np.float64]
 
 _RAW = LANDSCAPE[:7]  # as measured, without ratios
 _DEPTH = 4  # of the published baselines

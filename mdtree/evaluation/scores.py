@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mdtree.failure_modes import RoomForImprovement, best_gain, step_gain
+from mdtree.trees.binning import Floats
 
 __all__ = ["LEAST", "MethodScores", "calibration_error", "scored"]
-
-Floats = NDArray[np.float64]
 
 _BINS = 10
 LEAST = 1e-3  # smallest probability in a log loss, so that one sure mistake is not infinite

@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, IterableDataset, default_collate
 from mdtree.batch import LABELS, Batch, as_batch, describe, size
 from mdtree.datasets import DatasetItems, Items, TensorItems, as_items, in_memory
 from mdtree.exceptions import DataError
-from mdtree.integrations.copies import copied, copied_collate, fresh
+from mdtree.integrations.undisturbed import copied, copied_collate, fresh
 
 __all__ = ["Source", "accepted_names", "own_source_of", "source_of", "without_extra_keys"]
 

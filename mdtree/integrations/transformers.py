@@ -12,10 +12,10 @@ from torch import nn
 
 from mdtree.batch import LABELS
 from mdtree.exceptions import DataError, MissingExtraError
-from mdtree.integrations.copies import copied_collate
 from mdtree.integrations.live import LiveDiagnosis, LiveRun
 from mdtree.integrations.sample import Source, accepted_names
 from mdtree.integrations.snapshots import momentum_of
+from mdtree.integrations.undisturbed import copied_collate
 from mdtree.rows import Fact
 from mdtree.rows.training_words import TRAINING_WORDS, is_known_word
 from mdtree.runtime import torchvision as vision

@@ -1,6 +1,7 @@
-"""Failures: the row of a group that failed, and where its error was raised.
+"""Rows of groups that failed, or whose networks diverged, and where an error was raised.
 
-The traceback is in a file of its own beside the rows.
+The traceback is in a file of its own beside the rows.  Networks that diverged are named in the row
+of their group, and nothing is tried of them again.
 """
 
 from __future__ import annotations
@@ -12,14 +13,24 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from mdtree.exceptions import OutputError
-from mdtree.measurement.task import GroupTask
+from mdtree.checkpoints import file_digest
+from mdtree.exceptions import DivergedError, MdtreeError, OutputError
+from mdtree.measurement.task import GroupTask, row_digest
 from mdtree.messages import printable
 from mdtree.metrics import METRICS
-from mdtree.rows import QUANTITIES, GroupFailure, Missing, Row, RowKey, Value
+from mdtree.recipes import fingerprint
+from mdtree.rows import QUANTITIES, Diverged, Fact, GroupFailure, Missing, Row, RowKey, Value
 from mdtree.rows.atomic import fresh
+from mdtree.zoo import diverged_records, diverged_row
 
-__all__ = ["TracebackFiles", "failed_row"]
+__all__ = [
+    "TracebackFiles",
+    "diverged_beside",
+    "diverged_in",
+    "failed_row",
+    "is_still_diverged",
+    "row_of_records",
+]
 
 _LONGEST = 2_000  # letters of a reason, which each quantity of the row repeats
 _LONGEST_TRACE = 1 << 18  # letters; of a longer one, the end says more
@@ -92,3 +103,51 @@ class TracebackFiles:
         with contextlib.suppress(OSError):
             self.file(key).unlink(missing_ok=True)
             self._folder.rmdir()  # if it was the last
+
+
+def row_of_records(task: GroupTask, facts: dict[str, Fact], reason: str) -> Row:
+    """Return the row of a group of which there are only records, as all networks diverged."""
+    row = diverged_row(task.group, task.protocol, facts, reason)
+    return replace(row, diverged=Diverged(networks=(), of=0, inputs=_inputs(task)))
+
+
+def diverged_in(task: GroupTask, error: DivergedError) -> Diverged:
+    """Name the networks for which a group cannot be measured."""
+    records = _records(task)
+    return Diverged(
+        networks=(*error.networks, *records),
+        of=error.of + len(records),
+        inputs=_inputs(task),
+    )
+
+
+def diverged_beside(task: GroupTask, measured: int) -> Diverged | None:
+    """Name the networks that diverged and have no weights, where others are measured."""
+    records = _records(task)
+    return Diverged(networks=records, of=measured + len(records)) if records else None
+
+
+def is_still_diverged(task: GroupTask, row: Row) -> bool:
+    """Return whether a group diverged, and there is nothing new that could be measured."""
+    known = None if row.diverged is None else row.diverged.inputs
+    return row.failure is not None and known is not None and known == _inputs(task)
+
+
+def _records(task: GroupTask) -> tuple[str, ...]:
+    """Name the records beside the weights, in the only folder that they are in."""
+    folders = {path.parent for path in task.files}
+    if task.storage is not None or len(folders) != 1:
+        return ()
+    return diverged_records(folders.pop(), task.files)
+
+
+def _inputs(task: GroupTask) -> str | None:
+    """Hash what decides that nothing can be measured; None if it cannot be read."""
+    if task.lost is not None:
+        facts = str(sorted(task.facts.items()))
+        return fingerprint(task.recipe.model, task.recipe.training, facts, task.lost)
+    try:
+        weights = task.stamps or {name: file_digest(path) for name, path in task.members.items()}
+        return fingerprint(row_digest(task), str(sorted(weights.items())), *_records(task))
+    except MdtreeError:
+        return None

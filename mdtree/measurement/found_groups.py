@@ -18,10 +18,8 @@ from mdtree.checkpoints import (
     select,
 )
 from mdtree.exceptions import MdtreeError, RecipeError
-from mdtree.measurement.one_run import LOGGED, are_logged_together
-from mdtree.measurement.request import Request
-from mdtree.measurement.side_by_side import root_of, side_by_side
-from mdtree.measurement.step_details import history_detail, step_detail
+from mdtree.measurement.one_run import LOGGED, are_logged_together, history_detail, step_detail
+from mdtree.measurement.request import Request, folders_of, root_of
 from mdtree.measurement.task import names_below
 from mdtree.messages import nearest
 from mdtree.recipes import RECIPE_NAME
@@ -91,7 +89,7 @@ def find(request: Request) -> Iterator[FoundGroup]:
             folder = Folder(name=group.name, files=files)
             yield _with_records(request, FoundGroup(folder=folder, stated=dict(group.facts)))
     else:
-        for folder in side_by_side(request):
+        for folder in folders_of(request):
             yield from _at_steps(request, folder)
 
 

@@ -21,7 +21,7 @@ from mdtree.checkpoints import (
 )
 from mdtree.exceptions import DivergedError, MdtreeError, SnapshotsError
 from mdtree.measurement.classes import classes_of
-from mdtree.measurement.diverged import beside
+from mdtree.measurement.failures import diverged_beside
 from mdtree.measurement.found_groups import FoundGroup, check_groups, find
 from mdtree.measurement.members import check_names, copies_of
 from mdtree.measurement.one_run import check_counters, kin_notes, tensors_of
@@ -93,7 +93,7 @@ def _row(group: FoundGroup, request: Request) -> Row:
     try:
         task = _task(group, request)
         files = _distinct(task)
-        diverged = beside(task, len(files))
+        diverged = diverged_beside(task, len(files))
         tensors = {
             str(file): list_tensors(
                 file, trust=request.trust.names, base=_base(file, request)

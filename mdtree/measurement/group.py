@@ -17,13 +17,17 @@ from mdtree.checkpoints import Checkpoint, fetched
 from mdtree.datasets import Data
 from mdtree.exceptions import DivergedError, MdtreeError
 from mdtree.measurement.builders import group_fitted, group_network, group_training
-from mdtree.measurement.diverged import beside, of_error, row_of_records
-from mdtree.measurement.failures import failed_row
+from mdtree.measurement.failures import diverged_beside, diverged_in, failed_row, row_of_records
 from mdtree.measurement.inside import ReportingMeter
-from mdtree.measurement.members import Members, check_names, load_members
-from mdtree.measurement.suited_threads import suited_threads
+from mdtree.measurement.members import (
+    Members,
+    check_names,
+    load_members,
+    read_unfinished,
+    write_unfinished,
+)
+from mdtree.measurement.speed import suited_threads
 from mdtree.measurement.task import GroupTask, row_digest
-from mdtree.measurement.unfinished import read_unfinished, write_unfinished
 from mdtree.metrics import METRICS, MetricInput, MetricResult
 from mdtree.models import Network
 from mdtree.recipes import bind
@@ -74,7 +78,7 @@ def measure_or_fail(task: GroupTask, precision: Precision | None = None) -> Grou
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's code can raise anything
         if isinstance(error, DivergedError) and task.earlier is None:  # a result, without a trace
             row = failed_row(task, DivergedError.__name__, str(error))
-            return GroupResult(row=replace(row, diverged=of_error(task, error)))
+            return GroupResult(row=replace(row, diverged=diverged_in(task, error)))
         kind = type(error).__name__
         reason = str(error) if isinstance(error, MdtreeError) else f"{kind}: {error}"
         trace = "".join(traceback.format_exception(error))
@@ -142,7 +146,7 @@ def _measured(task: GroupTask, precision: Precision | None) -> Row:
             stopped=dict(result.stopped) or None,
             reach=result.reach,
         ),
-        diverged=beside(task, len(loaded.distinct)),
+        diverged=diverged_beside(task, len(loaded.distinct)),
         details={**task.details, **result.details} or None,
     )
     return row if task.earlier is None else joined(task.earlier, row)

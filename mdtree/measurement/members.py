@@ -1,4 +1,10 @@
-"""The members of a group: what its files hold, each network once, and no snapshots of one run."""
+"""The members of a group: what its files hold, each network once, and no snapshots of one run.
+
+A later stage of a diagnosis goes on from what an earlier one has left: from the weights, kept in
+memory, and from unfinished work, kept in a file.  All of that work are tensors of members.  The
+files of a run lie in one temporary folder, and together they take at most 4 GiB: what does not fit
+is measured from its beginning.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +14,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from mdtree.checkpoints import (
     Checkpoint,
@@ -30,9 +40,22 @@ from mdtree.models import Network
 from mdtree.recipes import Keyed, bind
 from mdtree.rows import Copy
 
-__all__ = ["Members", "check_names", "copies_of", "kept_members", "load_members"]
+__all__ = [
+    "Members",
+    "UnfinishedWork",
+    "check_names",
+    "copies_of",
+    "kept_members",
+    "load_members",
+    "read_unfinished",
+    "write_unfinished",
+]
 
-_MOST_KEPT = 1 << 30  # bytes of weights
+UnfinishedWork = dict[str, dict[str, Tensor]]  # member -> name -> tensor
+
+_MOST_KEPT = 1 << 30  # bytes of weights in memory
+_MOST_UNFINISHED = 4 << 30  # bytes of all files of a run
+_BETWEEN = "\n"  # which the name of a tensor does not have
 
 
 @dataclass(frozen=True)
@@ -201,3 +224,35 @@ def _hold_equal_weights(task: GroupTask, pair: Iterable[str]) -> bool:
     return task.at_hand and equal_weights(
         first, second, trust=task.trust.names, key=task.recipe.weights_key
     )
+
+
+def read_unfinished(path: Path | None) -> UnfinishedWork:
+    """Read what an earlier stage has left; nothing if it has left nothing."""
+    work: UnfinishedWork = {}
+    try:
+        tensors = {} if path is None else load_file(path)
+    except (OSError, SafetensorError):
+        return {}
+    for key, tensor in tensors.items():
+        member, _, name = key.rpartition(_BETWEEN)
+        work.setdefault(member, {})[name] = tensor
+    return work
+
+
+def write_unfinished(path: Path | None, work: UnfinishedWork | None) -> None:
+    """Keep unfinished work, in the place of what was kept before, if there is room for it."""
+    if path is None:
+        return
+    path.unlink(missing_ok=True)
+    tensors = {
+        f"{member}{_BETWEEN}{name}": tensor.contiguous()
+        for member, parts in (work or {}).items()
+        for name, tensor in parts.items()
+    }
+    size = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+    try:
+        used = sum(file.stat().st_size for file in path.parent.iterdir())
+        if 0 < size <= _MOST_UNFINISHED - used:
+            save_file(tensors, path)
+    except (OSError, SafetensorError):
+        path.unlink(missing_ok=True)  # it is not needed, and half of it is of no use

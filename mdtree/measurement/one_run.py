@@ -1,17 +1,20 @@
-"""Whether the files of a group are seeds, where their names leave it open, and the refusal if not.
+"""Checkpoints of one run: told from seeds where names leave it open, refused, or rows of its steps.
 
 What tells, in this order: words in names, a log beside the files that ends with their numbers,
-counters inside the files, the distances of the weights.
+counters inside the files, the distances of the weights.  The row of one step says when it was saved
+and what the trainer had logged.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from mdtree.checkpoints import (
     LAST,
     LazyTensor,
+    Selected,
     kinship,
     latest,
     moments,
@@ -22,10 +25,19 @@ from mdtree.checkpoints import (
 )
 from mdtree.exceptions import SnapshotsError
 from mdtree.measurement.task import GroupTask
-from mdtree.rows import MAYBE_ONE_RUN
-from mdtree.runs import RunRecord
+from mdtree.rows import HISTORY_DETAIL, MAYBE_ONE_RUN, STEP_DETAIL, Detail
+from mdtree.runs import History, RunRecord
 
-__all__ = ["LOGGED", "are_logged_together", "check_counters", "kin_notes", "refusal", "tensors_of"]
+__all__ = [
+    "LOGGED",
+    "are_logged_together",
+    "check_counters",
+    "history_detail",
+    "kin_notes",
+    "refusal",
+    "step_detail",
+    "tensors_of",
+]
 
 # why numbered files are those of one run
 LOGGED = (
@@ -33,6 +45,10 @@ LOGGED = (
     "..., or listed in a recipe: groups, files)"
 )
 _Counters = Mapping[str, Mapping[str, float]]
+
+_MOST = 1000  # points of a history
+_LARGEST = 1e15
+_COLUMNS = ("step", "epoch", "train_loss", "test_loss", "test_accuracy")
 
 
 def are_logged_together(files: Mapping[str, Path], record: Callable[[str], RunRecord]) -> bool:
@@ -146,3 +162,42 @@ def refusal(
 def _with_counters(name: str, counters: Mapping[str, float]) -> str:
     text = ", ".join(f"{counter} {value:g}" for counter, value in counters.items())
     return f"{name:.200} ({text})" if text else f"{name:.200}"
+
+
+def step_detail(run: str, selected: Selected, unnamed: str) -> Mapping[str, Detail]:
+    """Return when a checkpoint was saved; nothing where a group is no step of a run.
+
+    Args:
+        run: The name of the run, or of the runs that differ by seed.
+        selected: The checkpoints of the step.
+        unnamed: What a number without a word counts.
+
+    """
+    if not selected.label:
+        return {}
+    columns: dict[str, tuple[float | str | None, ...]] = {
+        kind or unnamed: (number,) for kind, number in selected.counts if abs(number) <= _LARGEST
+    }
+    columns |= {"run": (run,), "label": (selected.label,), "phase": (float(selected.phase),)}
+    return {STEP_DETAIL: Detail(columns=columns)}
+
+
+def history_detail(histories: Sequence[History]) -> Mapping[str, Detail]:
+    """Return what the trainers of some runs logged, thinned out where it is long."""
+    lines: list[tuple[float | None, ...]] = []
+    for run, history in enumerate(histories):
+        points = history.points
+        most = max(_MOST // len(histories), 2)
+        stride = max(math.ceil(len(points) / most), 1)
+        kept = [*points[:-1:stride], *points[-1:]]
+        lines += [(float(run), *(_finite(getattr(p, name)) for name in _COLUMNS)) for p in kept]
+    if not lines:
+        return {}
+    columns = dict(zip(("run", *_COLUMNS), zip(*lines, strict=True), strict=True))
+    known = {name: cells for name, cells in columns.items() if any(c is not None for c in cells)}
+    return {HISTORY_DETAIL: Detail(columns=known)}
+
+
+def _finite(value: float | None) -> float | None:
+    """Leave out NaN, which no row may hold: where training diverged, the curve ends."""
+    return value if value is not None and math.isfinite(value) else None

@@ -10,15 +10,13 @@ from mdtree.datasets import data_digest
 from mdtree.exceptions import MdtreeError
 from mdtree.landscape import ComputeCost
 from mdtree.measurement.builders import group_fitted, group_training
-from mdtree.measurement.diverged import has_not_changed
+from mdtree.measurement.failures import is_still_diverged
 from mdtree.measurement.found_groups import FoundGroup, check_groups, find
 from mdtree.measurement.members import check_names, copies_of
 from mdtree.measurement.request import Request
-from mdtree.measurement.speed import Speed, measure_speed
-from mdtree.measurement.suited_threads import suited_threads
+from mdtree.measurement.speed import Speed, measure_speed, suited_threads
 from mdtree.measurement.task import GroupTask, MeasurementSettings, row_digest
-from mdtree.metrics import METRICS, Workload
-from mdtree.metrics.chance import CHANCE
+from mdtree.metrics import CHANCE, METRICS, Workload
 from mdtree.recipes import bind
 from mdtree.rows import Index, Provenance, Row, coarse_metrics
 from mdtree.runs import History
@@ -207,7 +205,7 @@ def _data_digest(request: Request) -> str | None:
 def _compared(task: GroupTask, row: Row | None) -> Planned:
     if row is None:
         return Planned(task=task, state="new")
-    if has_not_changed(task, row):
+    if is_still_diverged(task, row):
         return Planned(task=task, state="diverged")
     if not _same_inputs(task, row):
         return Planned(task=task, state="changed" if row.failure is None else "failed before")

@@ -1,21 +1,33 @@
-"""The request: what is to be measured and how, made in one place for Python and commands alike."""
+"""The request: what is to be measured and how, made in one place for Python and commands alike.
+
+And the folders that it means: those below one directory, or of runs that differ by seed, joined.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mdtree.checkpoints import StepChoice, check_place
+from mdtree.checkpoints import INNER, Folder, StepChoice, check_place, find_folders
 from mdtree.exceptions import MdtreeError
-from mdtree.measurement.task import MeasurementSettings
+from mdtree.measurement.task import MeasurementSettings, as_text
 from mdtree.messages import nearest
 from mdtree.metrics import METRICS
-from mdtree.recipes import Recipe, find_recipe
-from mdtree.rows import DEFAULT_PROTOCOL, Fact, check_protocol, check_seed
+from mdtree.recipes import Recipe, Tensors, find_recipe
+from mdtree.rows import DEFAULT_PROTOCOL, Fact, check_protocol, check_seed, joined_names
 from mdtree.runtime.device import pick_device
+from mdtree.zoo import diverged_training
 
-__all__ = ["Request", "check_metrics", "check_quantities", "make_request"]
+__all__ = [
+    "Request",
+    "check_metrics",
+    "check_quantities",
+    "folders_of",
+    "make_request",
+    "root_of",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,3 +152,49 @@ def check_quantities(
             )
     used = tuple(dict.fromkeys(owners[name] for name in names))
     return check_metrics(metrics or used), tuple(dict.fromkeys(names))
+
+
+def folders_of(request: Request) -> Iterator[Folder]:
+    """Join the folders of several directories that differ by seed, by their places in them."""
+    roots = (request.root, *request.others)
+    joined: dict[str, list[Path]] = {}
+    for root in roots:
+        if len(roots) == 1:
+            yield from _folders(request, root, lost=diverged_training)
+            return
+        for folder in _folders(request, root):
+            place = "." if root.is_file() else _place(folder, root)
+            joined.setdefault(place, []).extend(folder.files)
+    runs = [root.parent if root.name == INNER else root for root in roots]
+    names = as_text(joined_names(runs))
+    whole = "." if "." in joined else INNER
+    for place, files in joined.items():
+        yield Folder(name=names if place == whole else place, files=tuple(files))
+
+
+def _folders(
+    request: Request, root: Path, *, lost: Callable[[Path], str | None] = lambda _: None
+) -> Iterator[Folder]:
+    if root.is_file():
+        yield Folder(name=as_text(root.stem), files=(root,))
+    else:
+        yield from find_folders(root, leave_out=_data_files(request), lost=lost)
+
+
+def _place(folder: Folder, root: Path) -> str:
+    """Return where the files of a folder share a place below the root."""
+    shared = os.path.commonpath([path.absolute().parent for path in folder.files])
+    place = os.path.relpath(shared, root.absolute())
+    return as_text(Path(place).as_posix())
+
+
+def root_of(path: Path, roots: Sequence[Path]) -> Path:
+    """Return the directory that was asked for and holds a file, or the file's own folder."""
+    return next((root for root in roots if root in path.parents), path.parent)
+
+
+def _data_files(request: Request) -> list[Path]:
+    data = request.recipe.data
+    if not isinstance(data, Tensors):
+        return []
+    return [request.folder / path for path in (data.train, data.test) if path is not None]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from mdtree.metrics.base import Metric, MetricInput, MetricResult, Workload
 from mdtree.metrics.baseline import BASELINE
-from mdtree.metrics.chance import CHANCE
 from mdtree.metrics.connectivity import CONNECTIVITY
-from mdtree.metrics.error_rate import ERROR_RATE
+from mdtree.metrics.error_rate import CHANCE, ERROR_RATE
 from mdtree.metrics.fork import FORK
 from mdtree.metrics.hessian import HESSIAN
 from mdtree.metrics.layers import LAYERS

@@ -4,13 +4,20 @@
     loss  = (1/n) * sum_i loss_i                         in nats for cross entropy
     perplexity = exp(loss)                               where tokens are predicted
 
-The error and the loss of chance are those of the same test items (chance.py).
 Where tokens are predicted, items are sequences: item i is wrong by the share of its counted tokens
 whose largest output is another one, and loss_i is the mean over them.
 
 One value per member, then the mean over members, with its standard error.  For a single member the
 standard error is sqrt(p (1-p) / n) for the error, and sd(loss_i) / sqrt(n) for the loss.  Both
 protocols measure these quantities in the same way.
+
+What a network reaches without looking at the inputs, from the labels of the test items alone:
+
+    chance_error = 100 * (1 - share of the most frequent class)
+    chance_loss  = -sum_c p_c ln p_c                     p_c: share of class c
+
+Where tokens are predicted, classes are tokens, and p_c are the shares of all counted test tokens,
+each sequence with the same weight.
 """
 
 from __future__ import annotations
@@ -19,15 +26,19 @@ import math
 from collections.abc import Mapping
 from functools import partial
 
+import torch
+from torch import Tensor
+
 from mdtree.datasets import Items
 from mdtree.landscape import ComputeCost, Score, derive_seed, preserved_state, score
 from mdtree.metrics.base import Metric, MetricInput, MetricResult, Workload
-from mdtree.metrics.chance import CHANCE, chance
 from mdtree.models import Run
-from mdtree.rows import Missing, Value, mean_over_members
+from mdtree.rows import Measured, Missing, Value, mean_over_members
 from mdtree.tokens import TokenLoss
 
-__all__ = ["ERROR_RATE"]
+__all__ = ["CHANCE", "ERROR_RATE"]
+
+CHANCE = ("chance_error", "chance_loss")
 
 
 def compute(metric_input: MetricInput) -> MetricResult:
@@ -41,7 +52,7 @@ def compute(metric_input: MetricInput) -> MetricResult:
             for weights in metric_input.members.values()
         ]
     test = members[0].get("test")
-    values: dict[str, Value] = chance(None) if test is None else chance(test.labels, test.numbers)
+    values: dict[str, Value] = _chance(None) if test is None else _chance(test.labels, test.numbers)
     for half, items in halves.items():
         if items is None:
             missing = Missing(missing=f"the recipe has no {half} data")
@@ -95,6 +106,27 @@ def _scores(
         half: score(metric_input.runner, items, run)
         for half, items in halves.items()
         if items is not None
+    }
+
+
+def _chance(labels: Tensor | None, numbers: Tensor | None = None) -> dict[str, Value]:
+    """Compute the error and the loss of chance.
+
+    Args:
+        labels: The labels (m,), item after item; None: the targets are not class numbers.
+        numbers: How many of them each item has (n,); None: one.
+    """
+    if labels is None:
+        missing = Missing(missing="needs test items whose targets are class numbers")
+        return dict.fromkeys(CHANCE, missing)
+    if numbers is None:
+        numbers = torch.ones(len(labels), dtype=torch.int64)
+    usual = len(labels) / len(numbers)
+    weights = (usual / numbers.double()).repeat_interleave(numbers)
+    shares = torch.bincount(labels, weights=weights) / len(labels)
+    return {
+        "chance_error": Measured(value=100 * (1 - float(shares.max()))),
+        "chance_loss": Measured(value=float(torch.special.entr(shares).sum())),
     }
 
 

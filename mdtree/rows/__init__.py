@@ -2,12 +2,16 @@
 
 from mdtree.rows.chance import chance_of_classes, with_chance
 from mdtree.rows.facts import FACTS, TARGET, TEXT_FACTS, Fact, check_facts, target_fault
-from mdtree.rows.finding import ROWS_NAME, WEIGHTS, find_rows, is_rows, measured_file
 from mdtree.rows.loading import (
+    ROWS_NAME,
+    WEIGHTS,
+    find_rows,
     home_of,
     is_address,
+    is_rows,
     joined_names,
     load_rows,
+    measured_file,
     of_protocol,
     one_protocol,
     open_measured,
@@ -56,7 +60,6 @@ from mdtree.rows.tables import (
     csv_lines,
     is_table,
     rows_from_csv,
-    rows_to_csv,
     write_csv,
     write_lines,
 )
@@ -120,7 +123,6 @@ __all__ = [
     "remaining",
     "rows_file",
     "rows_from_csv",
-    "rows_to_csv",
     "scan_rows",
     "target_fault",
     "with_chance",

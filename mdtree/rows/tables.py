@@ -8,7 +8,7 @@ import io
 import math
 import re
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -24,7 +24,7 @@ from mdtree.rows.quantity import Quantity
 from mdtree.rows.ranges import impossible
 from mdtree.rows.row import Measured, Missing, Row, Value
 
-__all__ = ["Imported", "csv_lines", "is_table", "rows_from_csv", "rows_to_csv", "write_csv"]
+__all__ = ["Imported", "csv_lines", "is_table", "rows_from_csv", "write_csv"]
 
 # published column -> fact
 _PUBLISHED_FACTS = {
@@ -66,11 +66,6 @@ class Imported:
 def is_table(path: Path) -> bool:
     """Return whether a file is a CSV table, judged by its name."""
     return path.name.lower().endswith((".csv", _COMPRESSED))
-
-
-def rows_to_csv(rows: Iterable[Row]) -> str:
-    """Return rows as CSV text: one column per fact, quantity and standard error."""
-    return "".join(csv_lines(list(rows)))
 
 
 def write_csv(rows: Collection[Row], out: Path) -> None:

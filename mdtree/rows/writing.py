@@ -26,9 +26,11 @@ from mdtree.rows.atomic import (
     beside,
     cannot_write,
     check_plain,
+    check_replaced,
     locked,
     to_disk,
 )
+from mdtree.rows.file_kinds import MEASUREMENTS
 from mdtree.rows.reading import Damaged, Index, is_packed, read_lines
 from mdtree.rows.row import FORMAT, Row, row_to_json
 
@@ -44,7 +46,7 @@ def write_rows(path: Path, rows: Iterable[Row]) -> None:
         LockedError: Another process is writing the file.
         OutputError: The file cannot be written, or contains something else.
     """
-    with _locked(path), atomic_file(path, replaces="measurements") as file:
+    with _locked(path), atomic_file(path, replaces=MEASUREMENTS) as file:
         file.writelines(row_to_json(row) + b"\n" for row in rows)
 
 
@@ -70,6 +72,7 @@ class Store:
                 if self.index.damaged:
                     # report a problem before anything is measured
                     check_plain(self._damaged_path, alone=True)
+                    check_replaced(self._path, MEASUREMENTS)
                 self._file = stack.enter_context(appended(Path(os.path.realpath(self._path))))
                 self._file.truncate(self.index.end)
                 if self.index.end and not _ends_with_line_feed(self._path):
@@ -143,7 +146,7 @@ class Store:
                     )
             except OSError as error:
                 raise cannot_write(self._damaged_path, error) from error
-        with atomic_file(self._path, replaces="measurements") as file:
+        with atomic_file(self._path, replaces=MEASUREMENTS) as file:
             file.writelines(self.index.texts())
             self.index.close()
 

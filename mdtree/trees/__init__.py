@@ -15,9 +15,8 @@ from mdtree.trees.feature_sets import COMPARABLE, FACT_FEATURES, LANDSCAPE, TRAI
 from mdtree.trees.features import FEATURES, SPECTRUM
 from mdtree.trees.node import Leaf, Node, RemedyGain, Split, Step, ends, leaves, walk, with_gains
 from mdtree.trees.ood import TrainingDistribution, mixed, training_distribution
-from mdtree.trees.prediction import Answer, answers, probabilities
 from mdtree.trees.reading import read_tree
-from mdtree.trees.saved_tree import SavedTree
+from mdtree.trees.saved_tree import SavedTree, probabilities
 from mdtree.trees.template import FAMILIES, PUBLISHED, template_features
 from mdtree.trees.writing import write_tree
 
@@ -37,7 +36,6 @@ __all__ = [
     "PUBLISHED",
     "SPECTRUM",
     "TRAINING",
-    "Answer",
     "CartTree",
     "Feature",
     "GainRegression",
@@ -51,7 +49,6 @@ __all__ = [
     "Step",
     "TrainingDistribution",
     "TreeEstimator",
-    "answers",
     "ends",
     "feature_matrix",
     "leaves",

@@ -29,8 +29,8 @@ from pydantic import ConfigDict
 from mdtree.failure_modes import REMEDIES
 from mdtree.trees.binning import Floats
 from mdtree.trees.boosted_trees import BoostedTrees
-from mdtree.trees.bounds import STRICT, Number
 from mdtree.trees.feature_sets import is_told, known_from_files
+from mdtree.trees.file_numbers import STRICT, Number
 from mdtree.trees.gain_shares import GainScale, shares
 from mdtree.trees.kernel_regression import KernelRegression
 

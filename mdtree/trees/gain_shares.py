@@ -40,7 +40,7 @@ from pydantic import ConfigDict, Field
 
 from mdtree.failure_modes import COMPARISONS, REMEDIES, TASKS, remedies
 from mdtree.trees.binning import Floats
-from mdtree.trees.bounds import STRICT, Positive
+from mdtree.trees.file_numbers import STRICT, Positive
 
 __all__ = ["UNLIMITED", "GainScale", "shares"]
 

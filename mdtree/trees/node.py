@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict, Discriminator, Field, Tag
 
 from mdtree.failure_modes import Move, RoomForImprovement
-from mdtree.trees.bounds import STRICT, Count
+from mdtree.trees.file_numbers import STRICT, Count
 
 __all__ = [
     "KNOWN",

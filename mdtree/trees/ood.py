@@ -28,9 +28,15 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 
 from mdtree.trees.binning import Floats
-from mdtree.trees.bounds import STRICT, Number
-from mdtree.trees.normal_scores import LEVELS, level_of, normal_scores, quantile_table, short
-from mdtree.trees.special import chi_square_quantile
+from mdtree.trees.file_numbers import STRICT, Number
+from mdtree.trees.quantiles import (
+    LEVELS,
+    chi_square_quantile,
+    level_of,
+    normal_scores,
+    quantile_table,
+    short,
+)
 
 __all__ = [
     "OutOfDistribution",

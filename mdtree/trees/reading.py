@@ -14,7 +14,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from mdtree.exceptions import TreeError
 from mdtree.trees.binning import BinnedCounts, scaled_bounds
-from mdtree.trees.bounds import STRICT, Count, Number, Positive
+from mdtree.trees.file_numbers import STRICT, Count, Number, Positive
 from mdtree.trees.reading_gains import PlainGainModel, gain_model
 from mdtree.trees.saved_tree import FORMAT, LARGEST, PlainTree, SavedTree, check_size, check_words
 from mdtree.trees.template import Question, Template, TemplateLeaf, questions_of

@@ -13,12 +13,11 @@ from pydantic import ConfigDict, Field
 from mdtree.failure_modes import COMPARISONS, REMEDIES, TASKS
 from mdtree.trees.binning import Floats
 from mdtree.trees.boosted_trees import DEEPEST, BoostedTrees
-from mdtree.trees.bounds import STRICT, Number, Positive, Share
 from mdtree.trees.features import FEATURES
+from mdtree.trees.file_numbers import STRICT, Number, Positive, Share, unpacked
 from mdtree.trees.gain_model import STEPS, GainModel, GainRange
 from mdtree.trees.gain_shares import GainScale
 from mdtree.trees.kernel_regression import KernelRegression, QuantileScale
-from mdtree.trees.packing import unpacked
 
 __all__ = ["PlainGainModel", "gain_model"]
 

@@ -7,21 +7,31 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
+import numpy as np
 from pydantic import ConfigDict, Field
 
 from mdtree.exceptions import ProtocolError
 from mdtree.failure_modes import COMPARISONS, REMEDIES, TASKS
 from mdtree.rows import Row
 from mdtree.trees.binning import BinnedCounts, Floats
-from mdtree.trees.bounds import STRICT
 from mdtree.trees.feature_matrix import feature_matrix
 from mdtree.trees.features import FEATURES
+from mdtree.trees.file_numbers import STRICT
 from mdtree.trees.gain_model import STEPS, GainModel
-from mdtree.trees.node import Leaf, Node, leaves
+from mdtree.trees.node import Leaf, Node, ends, leaves
 from mdtree.trees.ood import OutOfDistribution, TrainingDistribution
+from mdtree.trees.posterior import averaged, posterior
 from mdtree.trees.template import template_features
 
-__all__ = ["FORMAT", "LARGEST", "PlainTree", "SavedTree", "check_size", "check_words"]
+__all__ = [
+    "FORMAT",
+    "LARGEST",
+    "PlainTree",
+    "SavedTree",
+    "check_size",
+    "check_words",
+    "probabilities",
+]
 
 FORMAT = 1
 LARGEST = 1 << 24  # bytes of a file
@@ -93,6 +103,27 @@ class SavedTree(PlainTree):
             for name, (low, high) in self.ranges.items()
             if values[name] < low or values[name] > high
         )
+
+
+def probabilities(saved: SavedTree, matrix: Floats) -> Floats:
+    """Return the probability of each class for each line of features.
+
+    A posterior averages over all plausible trees, and a gain regression weighs its gains; any other
+    tree takes the shares of the training groups in the leaf.
+    """
+    if saved.gain_model is not None:
+        return saved.gain_model.probabilities(matrix, saved.features, saved.classes)
+    columns = {name: number for number, name in enumerate(saved.features)}
+    if saved.components:
+        posteriors = [(weight, posterior(binned)) for weight, binned in saved.components]
+        return averaged(posteriors, matrix, columns)
+    shares = np.zeros((len(matrix), len(saved.classes)))
+    for leaf, lines in ends(saved.tree, matrix, columns):
+        counts = np.array([leaf.counts.get(name, 0.0) for name in saved.classes])
+        if not counts.any():  # no group ended here: only the leaf's answer is known
+            counts = np.array([float(name == leaf.answer) for name in saved.classes])
+        shares[lines] = counts / counts.sum()
+    return shares
 
 
 def check_size(root: Any, below: Callable[[Any], Iterable[Any]]) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Discriminator, Tag
 
-from mdtree.trees.bounds import STRICT, Number, Positive
+from mdtree.trees.file_numbers import STRICT, Number, Positive
 from mdtree.trees.node import kind
 
 __all__ = [

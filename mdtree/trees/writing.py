@@ -13,10 +13,10 @@ from mdtree.rows.atomic import atomic_file
 from mdtree.rows.file_kinds import TREE
 from mdtree.trees.binning import BinnedCounts
 from mdtree.trees.boosted_trees import BoostedTrees
+from mdtree.trees.file_numbers import packed
 from mdtree.trees.gain_model import GainModel
 from mdtree.trees.node import Leaf, Node, RemedyGain, Split
 from mdtree.trees.ood import TrainingDistribution
-from mdtree.trees.packing import packed
 from mdtree.trees.saved_tree import FORMAT, LARGEST, SavedTree, check_size, check_words
 from mdtree.trees.template import Template, TemplateLeaf
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mdtree.rows import GroupFailure, Measured, Missing, Row, rows_to_csv, write_rows
+from mdtree.rows import GroupFailure, Measured, Missing, Row, write_rows
+from tests.support.rows import csv_text
 
 
 def row(group, accuracy, *, stderr=None, protocol="standard-1", **facts):
@@ -84,7 +85,7 @@ def test_json_has_the_labels_by_hand(mdtree, rows):
 
 def test_a_directory_its_file_and_its_table_have_the_same_labels(mdtree, rows, tmp_path):
     table = tmp_path / "table.csv"
-    table.write_text(rows_to_csv(UNEVEN))
+    table.write_text(csv_text(UNEVEN))
     said = [mdtree("zoo", "label", p, "--json").out for p in (rows, rows.parent, table)]
     assert said[0] == said[1] == said[2]
 

@@ -8,9 +8,14 @@ import math
 import numpy as np
 import pytest
 
-from mdtree.evaluation.left_out import judge_set_aside, leave_one_zoo_out
+from mdtree.evaluation.left_out import (
+    LeftOutScores,
+    judge_set_aside,
+    leave_one_zoo_out,
+    left_out_scores,
+    mean_scores,
+)
 from mdtree.evaluation.left_out_methods import LEFT_OUT_METHODS, Answers
-from mdtree.evaluation.left_out_scores import LeftOutScores, left_out_scores, mean_scores
 from mdtree.exceptions import RowsError
 from mdtree.failure_modes import TASKS
 from mdtree.labelling import Label

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mdtree.evaluation import CASES, METHODS, evaluate
-from mdtree.evaluation.cases import allowed
+from mdtree.evaluation.benchmark import allowed
 from mdtree.progress import Silent
 from mdtree.rows import FACTS, rows_from_csv
 from mdtree.trees import FACT_FEATURES, FEATURES, feature_matrix

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mdtree.executors import ExecutorConfig, TaskResult, run
-from mdtree.executors.gpu_sharing import gpu_share, sized
+from mdtree.executors.dispatch import gpu_share, sized
 from tests.support.worker_tasks import cluster, eventually, wait_for_file
 
 __all__ = ["cluster"]

@@ -22,11 +22,11 @@ from mdtree.rows import (
     load_rows,
     open_rows,
     read_rows,
-    rows_to_csv,
     write_rows,
 )
 from mdtree.rows.row import row_to_json
 from mdtree.trees.bundled import find_tree
+from tests.support.rows import csv_text
 
 KEY = ("g", "p")
 
@@ -198,7 +198,7 @@ def test_trees_are_fitted_on_what_was_measured(file):
 
 def test_a_table_and_the_terminal_show_the_numbers_and_the_failure(file):
     write(file, good(12.5), bad("a\nb"))
-    header, line = rows_to_csv(read_rows(file)).splitlines()[:2]
+    header, line = csv_text(read_rows(file)).splitlines()[:2]
     assert dict(zip(header.split(","), line.split(","), strict=False))["train_error"] == "12.5"
     shown = rows_table(read_rows(file))
     assert "12.5" in shown

@@ -10,8 +10,8 @@ import sys
 import pytest
 
 from mdtree.exceptions import MissingExtraError, OutputError, RowsError
-from mdtree.rows import GroupFailure, Measured, Missing, rows_to_csv, write_parquet
-from tests.support.rows import row
+from mdtree.rows import GroupFailure, Measured, Missing, write_parquet
+from tests.support.rows import csv_text, row
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -73,7 +73,7 @@ def test_cells_are_those_of_the_csv_table_whatever_the_batches(out, batch):
     groups = [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)]
     assert groups == [batch] * (7 // batch) + [7 % batch] * (7 % batch > 0)
 
-    header, *lines = csv.reader(io.StringIO(rows_to_csv(ROWS), newline=""))
+    header, *lines = csv.reader(io.StringIO(csv_text(ROWS), newline=""))
     table = file.read()
     assert [plain(name) for name in header] == table.column_names
     for line, cells in zip(lines, zip(*table.columns, strict=True), strict=True):

@@ -21,10 +21,9 @@ from mdtree.rows import (
     Missing,
     load_rows,
     rows_from_csv,
-    rows_to_csv,
 )
 from mdtree.trees.bundled import PUBLISHED_TABLE, published_rows
-from tests.support.rows import row
+from tests.support.rows import csv_text, row
 
 
 def cells(text: str) -> list[list[str]]:
@@ -43,7 +42,7 @@ def imported(tmp_path):
 
 def test_an_export_has_a_column_for_each_fact_quantity_and_error():
     failed = GroupFailure(kind="MismatchError", reason="other shapes, both")
-    table = rows_to_csv(
+    table = csv_text(
         [
             row("a", {"width": 8}, cka=Measured(value=0.5), test_error=Missing(missing="no data")),
             row("b", {"optimizer": "sgd"}, test_error=Measured(value=12.25, stderr=0.5)),
@@ -62,14 +61,14 @@ def test_an_export_has_a_column_for_each_fact_quantity_and_error():
 
 
 def test_an_export_of_nothing_has_its_header():
-    assert rows_to_csv([]) == "group,protocol,failure\n"
+    assert csv_text([]) == "group,protocol,failure\n"
 
 
 @pytest.mark.parametrize("start", list("=+-@\t\r\n"))
 def test_no_cell_is_taken_for_a_formula(start, imported):
     evil = f"{start}HYPERLINK(1)"
     facts = {"width": 8, "optimizer": evil, f"{evil}!": 1}
-    table = rows_to_csv(
+    table = csv_text(
         [row(evil, facts, failure=GroupFailure(kind="x", reason=evil), cka=Measured(value=-1))]
     )
     texts = [cell for line in cells(table) for cell in line]
@@ -97,7 +96,7 @@ def test_no_cell_is_taken_for_a_formula(start, imported):
 )
 def test_no_part_of_a_cell_is_taken_for_a_formula_where_lines_are_split_otherwise(text, imported):
     """Spreadsheets split at ; in half of the world, LibreOffice at tabs too, unless told not to."""
-    table = rows_to_csv([row(text, {"optimizer": text}, cka=Measured(value=1))])
+    table = csv_text([row(text, {"optimizer": text}, cka=Measured(value=1))])
     for separator in (",", ";", "\t", "|"):
         for line in csv.reader(io.StringIO(table.replace("\r", "\n")), delimiter=separator):
             assert not [cell for cell in line if cell.strip().startswith(tuple("=+@-\uff1d"))]
@@ -114,13 +113,13 @@ def test_optimizer_and_schedule_stay_words_and_an_empty_cell_is_no_fact(imported
         {},
         {"optimizer": "nan", "schedule": "=x"},
     ]
-    again = imported(rows_to_csv(read.rows))
+    again = imported(csv_text(read.rows))
     assert [item.facts for item in again.rows] == facts
 
 
 def test_text_that_is_no_formula_stays_as_it_is():
     text = "shapes (3, -1); see a-b | c=d @ e"
-    assert cells(rows_to_csv([row(text, cka=Measured(value=-1))]))[1][:4] == [
+    assert cells(csv_text([row(text, cka=Measured(value=-1))]))[1][:4] == [
         *(text, "standard-1", "-1.0", ""),
     ]
 
@@ -145,7 +144,7 @@ groups = st.text(letters, min_size=1).map(str.strip)
 @settings(deadline=None, derandomize=True)
 def test_what_was_exported_is_imported_again_exactly(tmp_path_factory, group, facts, quantities):
     path = tmp_path_factory.getbasetemp() / "again.csv"
-    path.write_text(rows_to_csv([row(group, facts, **quantities)]), encoding="utf-8", newline="")
+    path.write_text(csv_text([row(group, facts, **quantities)]), encoding="utf-8", newline="")
     again = rows_from_csv(path, protocol="paper-1")
     assert again.rows == [row(group, facts, **quantities)]
     assert again.ignored == ["failure"]

@@ -172,6 +172,18 @@ def test_a_place_that_cannot_be_written_is_an_output_error_that_says_what_to_do(
         assert error.value.exit_code == 5
 
 
+def test_a_file_that_would_not_be_tidied_is_refused_before_anything_is_appended(file):
+    """Its first line makes it another kind of file, which is never replaced."""
+    content = b"{\n" + lines(row("a"))[1:] + lines(row("b"))
+    file.write_bytes(content)
+    with (
+        pytest.raises(OutputError, match="contains JSON and was not replaced"),
+        Store(file) as store,
+    ):
+        store.append(row("c"))
+    assert file.read_bytes() == content
+
+
 @pytest.mark.parametrize("in_the_way", [".rows.jsonl.new", "rows.jsonl.damaged"])
 def test_rows_stay_as_they_are_where_they_cannot_be_tidied(file, in_the_way):
     content = lines(row("a", 1)) + b"damage\n" + lines(row("a", 2))

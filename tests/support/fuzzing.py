@@ -34,10 +34,11 @@ from mdtree.datasets.files import from_file
 from mdtree.exceptions import MdtreeError
 from mdtree.models import cnn
 from mdtree.recipes import read_recipe, read_zoo
-from mdtree.rows import read_rows, rows_from_csv, rows_to_csv, write_rows
+from mdtree.rows import read_rows, rows_from_csv, write_rows
 from mdtree.trees import read_tree
 from mdtree.trees.bundled import shipped_rows
 from tests.support.paths import ROOT
+from tests.support.rows import csv_text
 
 MOST = 1 << 30  # bytes that reading may add to what the process has
 LONG = 60  # seconds for one variant: only what would never end takes so long
@@ -102,7 +103,7 @@ def honest_rows(folder: Path) -> list[Path]:
 
 
 def honest_table(folder: Path) -> list[Path]:
-    (folder / "a.csv").write_text(rows_to_csv(shipped_rows("digits-paper-1")[:3]))
+    (folder / "a.csv").write_text(csv_text(shipped_rows("digits-paper-1")[:3]))
     return [folder / "a.csv"]
 
 

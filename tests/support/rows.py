@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mdtree.rows import Measured, Row
+from mdtree.rows import Measured, Row, csv_lines
 
 
 def row(group="g", facts=None, *, protocol="standard-1", failure=None, **quantities) -> Row:
@@ -35,3 +35,8 @@ def accuracy_row(accuracy, *, stderr=None, group=None, protocol="standard-1", **
 def numbered_row(number: int) -> Row:
     """Return a row that is told apart by a number; its name is no ASCII."""
     return row(f"g\u00fc-{number}", {"n": number}, protocol="p", test_loss=number / 7)
+
+
+def csv_text(rows) -> str:
+    """Return rows as the text of a CSV table."""
+    return "".join(csv_lines(list(rows)))

@@ -14,8 +14,8 @@ import pytest
 
 from mdtree.exceptions import TreeError
 from mdtree.trees import probabilities, read_tree, write_tree
+from mdtree.trees.file_numbers import packed
 from mdtree.trees.kernel_regression import KernelRegression, QuantileScale
-from mdtree.trees.packing import packed
 from tests.support.small_gain_models import constant, gain_tree, question
 from tests.support.tree_files import LEFT_OUT, changed_text, places
 

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from mdtree.checkpoints import StepChoice, select
-from mdtree.measurement.step_details import history_detail, step_detail
+from mdtree.measurement.one_run import history_detail, step_detail
 from mdtree.runs import History, HistoryPoint
 
 

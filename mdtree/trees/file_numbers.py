@@ -1,23 +1,34 @@
-"""Arrays of numbers as short text: little-endian, compressed, in base64."""
+"""Numbers of a tree file: which it may hold, so that nothing computed from them overflows.
+
+Many of them are packed as short text: little-endian, compressed, in base64.
+"""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import zlib
+from typing import Annotated
 
 import numpy as np
+from numpy.typing import NDArray
+from pydantic import ConfigDict, Field
 
-from mdtree.trees.binning import Floats
+__all__ = ["STRICT", "Count", "Number", "Positive", "Share", "packed", "unpacked"]
 
-__all__ = ["packed", "unpacked"]
+STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)  # for what is read from files
+
+Number = Annotated[float, Field(ge=-1e300, le=1e300)]
+Positive = Annotated[float, Field(ge=1e-12, le=1e12)]
+Count = Annotated[float, Field(ge=0, le=1e12)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 _SIZES = {"m2": 2, "f4": 4, "f8": 8}  # bytes of a number
 _THOUSAND = 1000  # m2 holds thousandths
 _MOST_THOUSANDTHS = 32_000
 
 
-def packed(numbers: Floats) -> str:
+def packed(numbers: NDArray[np.float64]) -> str:
     """Write a table column by column, which puts equal numbers together.
 
     >>> unpacked(packed(np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])), (2, 3)).tolist()
@@ -37,7 +48,7 @@ def packed(numbers: Floats) -> str:
     return f"{kind}:{base64.b64encode(zlib.compress(plain.tobytes(), 9)).decode()}"
 
 
-def unpacked(text: str, shape: tuple[int, int]) -> Floats:
+def unpacked(text: str, shape: tuple[int, int]) -> NDArray[np.float64]:
     """Read a table of that shape; raise ValueError if the text holds anything else."""
     kind, _, content = text.partition(":")
     if kind not in _SIZES:

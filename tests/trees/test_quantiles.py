@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import chdtri, ndtri
 
-from mdtree.trees.special import chi_square_quantile, normal_quantiles
+from mdtree.trees.quantiles import chi_square_quantile, normal_quantiles
 
 
 @pytest.mark.parametrize("tail", [0.5, 0.05, 1e-6])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mdtree.measurement.unfinished import read_unfinished, write_unfinished
+from mdtree.measurement.members import read_unfinished, write_unfinished
 
 WORK = {
     "a/seed 0.pt": {"basis": torch.eye(3), "flags": torch.tensor([True, False])},
@@ -44,7 +44,7 @@ def test_without_a_file_nothing_is_kept():
 def test_a_folder_that_is_full_keeps_no_more(tmp_path, monkeypatch):
     first, second = tmp_path / "0.safetensors", tmp_path / "1.safetensors"
     write_unfinished(first, WORK)
-    monkeypatch.setattr("mdtree.measurement.unfinished._MOST", first.stat().st_size + 10)
+    monkeypatch.setattr("mdtree.measurement.members._MOST_UNFINISHED", first.stat().st_size + 10)
     write_unfinished(second, WORK)
     assert same(read_unfinished(first), WORK)
     assert read_unfinished(second) == {}

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.utils.data import Subset
 
-from mdtree.integrations.copies import copied
+from mdtree.integrations.undisturbed import copied
 
 
 def test_a_copy_shares_large_arrays_and_has_a_state_of_its_own():

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from mdtree.trees.packing import packed, unpacked
+from mdtree.trees.file_numbers import packed, unpacked
 
 SHAPES = st.tuples(st.integers(0, 5), st.integers(0, 4))
 

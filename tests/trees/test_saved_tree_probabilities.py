@@ -14,7 +14,6 @@ from mdtree.trees import (
     PosteriorTree,
     SavedTree,
     Split,
-    answers,
     feature_matrix,
     probabilities,
     read_tree,
@@ -57,14 +56,14 @@ ROWS = [row(width, batch) for width in WIDTHS for batch in BATCHES]
 )
 def test_a_tree_read_from_its_file_answers_as_the_estimator_did(tmp_path, method, rival):
     write_tree(tmp_path / "t.json", fit_tree(ROWS, task="temperature", method=method))
-    judged = answers(read_tree(tmp_path / "t.json"), ROWS)
+    saved = read_tree(tmp_path / "t.json")
+    chances = probabilities(saved, saved.matrix(ROWS))
 
     chosen, labels, _ = labelled(ROWS, "temperature")
     rival.fit(feature_matrix(chosen, LANDSCAPE), np.array(labels))
     expected = rival.predict_proba(feature_matrix(ROWS, LANDSCAPE))
-    assert [answer.group for answer in judged] == [row.group for row in ROWS]
-    assert [a.answer for a in judged] == [str(rival.classes_[p.argmax()]) for p in expected]
-    assert [a.probability for a in judged] == pytest.approx(expected.max(axis=1), rel=1e-6)
+    assert saved.classes == tuple(map(str, rival.classes_))
+    assert chances == pytest.approx(expected, rel=1e-6)
 
 
 def tree(low, high):
@@ -92,6 +91,6 @@ def test_rows_of_another_protocol_are_refused_unless_that_is_allowed():
     leaf = Leaf(answer="temperature_low", counts={})
     other = [row(2, 16, protocol="paper-1")]
     with pytest.raises(ProtocolError, match="standard-1"):
-        answers(tree(leaf, leaf), other)
-    (answer,) = answers(tree(leaf, leaf), other, allow_protocol_mismatch=True)
-    assert (answer.answer, answer.probability) == ("temperature_low", 1)
+        tree(leaf, leaf).matrix(other)
+    allowed = tree(leaf, leaf).matrix(other, allow_protocol_mismatch=True)
+    assert allowed.shape == (1, 2)

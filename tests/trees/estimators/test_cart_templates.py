@@ -7,8 +7,8 @@ import pytest
 
 from mdtree.trees import PosteriorTree, probabilities, read_tree, template_features, write_tree
 from mdtree.trees.bundled import shipped_rows
+from mdtree.trees.estimators.cart import grow_template
 from mdtree.trees.fit import fit_tree, usual_method
-from mdtree.trees.growing import grow_template
 from mdtree.trees.template import questions_of
 
 FEATURES = ("train_error", "connectivity", "cka", "log_hessian_top")
