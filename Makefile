@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 DOCS_VENV ?= .venv-docs
 CONSTRAINTS := constraints/cpu.txt
 TOOLS := .venv-tools
-PYTEST := MDTREE_CONSTRAINTS=$(CONSTRAINTS) $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+PYTEST := MDTREE_CONSTRAINTS=$(CONSTRAINTS) $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 LOCK := $(BIN)/python -m uv pip compile --quiet --upgrade --no-annotate --python-version 3.11 \
 	--custom-compile-command "make lock" --group build pyproject.toml
 LOCK_TOOLS := $(filter-out --group build pyproject.toml,$(LOCK)) --universal --group tools -c constraints/cpu.txt

@@ -12,8 +12,13 @@ from tests.support.paths import ROOT
 
 FOLDER = ROOT / ".axe"
 WIDTHS = (360, 1440)
-RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
-CHECK = """async rules => (await axe.run(document, {runOnly: {type: "tag", values: rules}}))
+ALL = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
+RULES = {
+    "light": {"type": "tag", "values": ALL},
+    # in the dark nothing but colours is another
+    "dark": {"type": "rule", "values": ("color-contrast", "link-in-text-block")},
+}
+CHECK = """async rules => (await axe.run(document, {runOnly: rules}))
     .violations.map(each => [each.id, each.nodes.length, each.nodes.slice(0, 5)
         .map(node => [node.html.slice(0, 200), node.failureSummary])])"""
 
@@ -31,10 +36,10 @@ def axe():
 def violations(opened, axe):
     """List what axe-core finds on a page; the page itself allows no script."""
 
-    def violations(text, **options):
-        page = opened(text, bypass_csp=True, **options)
+    def violations(text, *, scheme="light", **options):
+        page = opened(text, bypass_csp=True, scheme=scheme, **options)
         page.evaluate(axe)
-        return page.evaluate(CHECK, RULES)
+        return page.evaluate(CHECK, RULES[scheme])
 
     return violations
 
@@ -49,3 +54,9 @@ def test_no_rule_is_broken(violations, make, width, scheme):
 def test_a_broken_rule_is_found(violations):
     broken = PAGES["usual"]().replace("--soft:#59636e", "--soft:#c9d3de").replace(' lang="en"', "")
     assert {"color-contrast", "html-has-lang"} <= {name for name, *_ in violations(broken)}
+
+
+def test_a_bad_colour_is_found_in_the_dark(violations):
+    broken = PAGES["usual"]().replace("--soft:#9da8b3", "--soft:#30363d")
+    assert broken != PAGES["usual"]()
+    assert "color-contrast" in {name for name, *_ in violations(broken, scheme="dark")}
