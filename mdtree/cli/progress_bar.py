@@ -5,22 +5,21 @@ measuring hessian  [#####-------------]   3/10  wide-2  4 min left
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self, TextIO
 
 import click
 
-from mdtree.cli.screens import can_draw, error_screen
+from mdtree.cli.screens import DRAWN, can_draw, error_screen
 from mdtree.cli.time_left import TimeLeft
 from mdtree.messages import printable
 from mdtree.render.formatting import duration
 from mdtree.render.screen import columns
 
-__all__ = ["Bar", "above_bars"]
+__all__ = ["Bar"]
 
 _REDRAWN = 0.1  # seconds between two drawings
 _LINE = 30.0  # seconds between two lines, at least
@@ -28,18 +27,6 @@ _LINES = 100.0  # lines of work that takes for days, about: they become rarer
 _LEAST_BAR, _BAR, _SHARE = 10, 30, 0.3  # columns, and of those of the screen
 _LEAST_NAME, _NAME = 8, 40  # columns
 _GAP = "  "
-
-_DRAWN: list[Bar] = []  # bars on the terminal, which messages must not run into
-
-
-@contextlib.contextmanager
-def above_bars() -> Iterator[None]:
-    """Clear the bars, and draw them again below what was printed meanwhile."""
-    for bar in _DRAWN:
-        bar.clear()
-    yield
-    for bar in _DRAWN:
-        bar.draw()
 
 
 class Bar:
@@ -82,7 +69,7 @@ class Bar:
         self._lines = 0
         self._is_running = True
         if self._draws:
-            _DRAWN.append(self)
+            DRAWN.append(self)
             self.draw()
 
     def step(self, done: str) -> None:
@@ -135,7 +122,7 @@ class Bar:
         now = self._clock()
         took = f"in {duration(self._left.elapsed(now))}"
         if self._draws:
-            _DRAWN.remove(self)
+            DRAWN.remove(self)
             self.clear()
             self._write(f"{self._composed('', took)}\n")
         elif self._lines:

@@ -15,19 +15,36 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TextIO
+from typing import Protocol, TextIO
 
 import click
 
 from mdtree.render.screen import Screen, fold, screen, shown_on, spelling
 
-__all__ = ["can_draw", "error_screen", "on_screen", "print_xml", "say", "screen_of", "tell"]
+__all__ = [
+    "DRAWN",
+    "can_draw",
+    "error_screen",
+    "on_screen",
+    "print_xml",
+    "say",
+    "screen_of",
+    "tell",
+]
 
 _USUAL = 80  # columns of a terminal that does not say
 _NARROWEST, _WIDEST = 20, 1000
 _NO = ("", "0", "false", "no")
 _SPELLED = "mdtree-spelled"  # the name of our error handler for encodings
 _CAREFUL = ("strict", "backslashreplace")  # error handlers that nobody has chosen
+
+
+class _Redrawn(Protocol):
+    def clear(self) -> None: ...
+    def draw(self) -> None: ...
+
+
+DRAWN: list[_Redrawn] = []  # bars on the terminal, which messages must not run into
 
 
 def screen_of(stream: TextIO | None, environment: Mapping[str, str] = os.environ) -> Screen:
@@ -73,11 +90,12 @@ def print_xml(text: str) -> None:
 
 def tell(text: str) -> None:
     """Print a message on stderr, folded to its width; it may stand above a progress bar."""
-    from mdtree.cli.progress_bar import above_bars
-
     there = error_screen()
-    with above_bars():
-        click.echo(fold(there.spelt(text), there.width), err=True)
+    for line in DRAWN:
+        line.clear()
+    click.echo(fold(there.spelt(text), there.width), err=True)
+    for line in DRAWN:
+        line.draw()
 
 
 def _width(stream: TextIO | None, environment: Mapping[str, str]) -> int | None:
