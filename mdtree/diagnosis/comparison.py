@@ -234,8 +234,8 @@ def _notes(before: Row, after: Row, changes: Sequence[FactChange]) -> Sequence[s
         )
     if few:
         notes.append(
-            f"two checkpoints {few}: their spread is itself rough, so that Welch's test lets few "
-            "differences stand clear; a third seed helps"
+            f"two checkpoints {few}: their spread is itself rough, so that p-values are, too; a "
+            "third seed helps"
         )
     one_sided = {change.fact for change in changes if not change.is_known}
     unknown = ", ".join(name for name in _OF_TRAINING if name in one_sided)

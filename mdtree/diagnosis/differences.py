@@ -3,8 +3,11 @@
     difference   d = after - before
     error        s = sqrt(s_before^2 + s_after^2)
     Welch        t = d / s, against Student's t with (s_a^2 + s_b^2)^2 / (s_a^4 / (k_a - 1) +
-                 s_b^4 / (k_b - 1)) degrees of freedom, if both sides have at least two members
-    moderated    of the primary outcome, if a side has two members: t as above, but the variance v
+                 s_b^4 / (k_b - 1)) degrees of freedom, if both sides have at least two members,
+                 but never more than if both were as few as the fewer: ten seeds on one side do not
+                 tell how much the two of the other differ
+    moderated    of the primary outcome, if a side has two members, or if those of each side are
+                 equal, so that there is no t: t as above, but the variance v
                  of the k members of a side is at least (v0 + (k - 1) v) / k, with k degrees of
                  freedom.  v0 = e (100 - e) / 100, at an error of e percent, is known from other
                  networks: four in five groups of the reference zoos have less between their seeds.
@@ -203,7 +206,8 @@ def _moderated(usual: Difference, before: Measured, after: Measured) -> Differen
     from scipy.special import stdtr
 
     spreads = [_spread(value) for value in (before, after)]
-    if not usual.is_primary or min(count for _, count in (s or (0.0, 0) for s in spreads)) != _FEW:
+    fewest = min(0 if spread is None else spread[1] for spread in spreads)
+    if not usual.is_primary or fewest < _LEAST or (fewest > _FEW and usual.test is not None):
         return None
     sides = []
     for value, spread in zip((before, after), spreads, strict=True):
@@ -266,9 +270,10 @@ def _freedom(before: Measured, after: Measured) -> float | None:
     if largest == 0:
         return None
     shares = [((stderr / largest) ** 2, count) for stderr, count in sides]
-    return sum(share for share, _ in shares) ** 2 / sum(
+    freedom = sum(share for share, _ in shares) ** 2 / sum(
         share**2 / (count - 1) for share, count in shares
     )
+    return min(freedom, 2.0 * (min(count for _, count in shares) - 1))
 
 
 def _is_of_members(value: Measured, stderr: float) -> bool:

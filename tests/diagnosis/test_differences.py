@@ -36,7 +36,7 @@ def primary(before, after):
     ("before", "after"),
     [
         ([1.0, 3.0], [5.0, 5.5]),
-        ([1.0, 2.0, 4.0], [1.5, 2.5, 9.0, 3.0]),
+        ([1.0, 2.0, 4.0, 2.5], [1.5, 2.5, 9.0, 3.0]),
         ([2.0, 2.0], [3.0, 5.0]),
         ([1e-12, 3e-12], [2e-12, 2.5e-12]),
     ],
@@ -49,6 +49,21 @@ def test_members_of_both_sides_are_compared_as_by_scipy(before, after):
     assert found.test == "welch"
     assert found.errors == pytest.approx(expected.statistic)
     assert found.p == pytest.approx(expected.pvalue)
+
+
+@pytest.mark.parametrize(("few", "many"), [(2, 3), (2, 10), (3, 5)])
+def test_many_seeds_on_one_side_do_not_tell_the_noise_of_the_other(few, many):
+    random = np.random.default_rng(few + many)
+    before, after = random.normal(40, 1, few).tolist(), random.normal(42, 1, many).tolist()
+    found = only(*(mean_over_members(x, single_stderr=None) for x in (before, after)))
+    assert found.freedom <= 2 * (few - 1)
+    assert found.p == pytest.approx(2 * t.sf(abs(found.errors), found.freedom))
+    clear, draws = 0, 1500
+    for _ in range(draws):
+        sides = random.normal(40, 1, few).tolist(), random.normal(40, 1, many).tolist()
+        p = only(*(mean_over_members(x, single_stderr=None) for x in sides)).p
+        clear += p < LEVEL
+    assert clear <= LEVEL * draws  # about half of it
 
 
 def test_simple_classifiers_of_the_data_are_shown_and_not_tested():
@@ -191,7 +206,7 @@ def test_the_test_error_is_tested_by_itself_and_the_others_are_adjusted_without_
 
 
 def test_the_interval_of_a_difference_is_that_of_scipy():
-    before, after = [31.0, 32.0, 34.0], [31.5, 32.5, 39.0, 33.0]
+    before, after = [31.0, 32.0, 34.0, 32.5], [31.5, 32.5, 39.0, 33.0]
     found = only(seeds(*before), seeds(*after))
     expected = ttest_ind(after, before, equal_var=False).confidence_interval(0.95)
     assert confidence_interval(found) == pytest.approx((expected.low, expected.high))
