@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mdtree.diagnosis.verdict_record import UNSURE
+from mdtree.diagnosis.verdict_record import FROM_FILES, UNSURE
 
 __all__ = [
     "AS_IT_IS",
@@ -21,7 +21,7 @@ BROKEN = "broken"  # counted apart from other trainings that were too hasty
 # check -> why a verdict is a hint only, where it has found something
 HINTS = {
     "MD112": "other networks of the group diverged",
-    "MD306": "no network was run",
+    FROM_FILES: "no network was run",
     "MD405": "the network does worse than chance (its labels may be wrong)",
 }
 

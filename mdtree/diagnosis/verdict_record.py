@@ -11,6 +11,7 @@ from mdtree.trees import FEATURES
 from mdtree.trees.ood import OutOfDistribution
 
 __all__ = [
+    "FROM_FILES",
     "UNSURE",
     "Basis",
     "DecisionStep",
@@ -24,6 +25,7 @@ __all__ = [
 ]
 
 UNSURE = "unsure"
+FROM_FILES = "MD306"  # the check that no network was run
 _FAR = 10.0  # standard errors
 _CLOSE = 2.0  # standard errors
 _TESTED = 2.0  # limits of the distance: hardly a group of zoos that were left out is farther
@@ -179,11 +181,14 @@ class Verdict:
     def is_untested(self) -> bool:
         """Whether nobody has tested how right answers are for groups as unlike the known ones.
 
-        Those of the regression of gains are as right there as their probabilities say.
+        Those of regressions of gains that were tested on zoos left out, and of networks that were
+        run, are as right there as their probabilities say.
         """
         if self.outlier is None or not self.outlier.outside:
             return False
-        return not self.answers or self.outlier.distance > _TESTED * self.outlier.limit
+        from_files = any(check.code == FROM_FILES and check.is_found for check in self.checks)
+        tested = self.answers and self.basis.accuracy and not from_files
+        return not tested or self.outlier.distance > _TESTED * self.outlier.limit
 
     @property
     def asked_tree(self) -> bool:

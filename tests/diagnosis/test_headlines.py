@@ -200,16 +200,29 @@ def test_what_mdtree_does_not_know_is_a_hint_only():
     assert headline(sure("model_small", outlier=near)).startswith("The network is too small")
 
 
+def of_the_general_tree(outlier, *, accuracy="84.8 %", **changes):
+    """Return a verdict of a tree whose accuracy on zoos left out is known."""
+    verdict = sure("model_small", outlier=outlier, answers={"0.9": ("model_small",)}, **changes)
+    return replace(verdict, basis=replace(verdict.basis, accuracy=accuracy))
+
+
 @pytest.mark.parametrize(("distance", "is_hint"), [(1.2, False), (2.0, False), (2.1, True)])
 def test_where_zoos_left_out_were_judged_as_well_it_is_more_than_a_hint(distance, is_hint):
     """Answers with a prediction set are those of the regression of gains."""
-    sets = {"0.9": ("model_small",)}
-    unlike = replace(FAR, distance=distance)
-    verdict = sure("model_small", outlier=unlike, answers=sets)
+    verdict = of_the_general_tree(replace(FAR, distance=distance))
     assert verdict.is_untested is is_hint
     assert headline(verdict).startswith("Take this as a hint") is is_hint
     assert ("hint only" in (caution(verdict) or "")) is is_hint
     assert ("right as often" in (caution(verdict) or "")) is not is_hint
+
+
+def test_what_was_tested_holds_for_no_other_tree_and_not_from_files_alone():
+    near = replace(FAR, distance=1.2)
+    assert not of_the_general_tree(near).is_untested
+    assert of_the_general_tree(near, accuracy="").is_untested  # a tree of one's own
+    files = CheckResult(code="MD306", status="found", message="")
+    assert of_the_general_tree(near, checks=(files,)).is_untested
+    assert "hint only" in (caution(of_the_general_tree(near, checks=(files,))) or "")
 
 
 def test_where_to_begin_is_rather_a_group_that_is_no_mere_hint():
