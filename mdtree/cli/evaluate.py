@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from mdtree.cli.progress_bar import Bar
 from mdtree.cli.screens import say, tell
 from mdtree.exceptions import MdtreeError
 from mdtree.render.terminal import table
-from mdtree.rows import PROTOCOLS
+from mdtree.rows import PROTOCOLS, Row
 
 __all__ = ["command"]
 
@@ -45,7 +45,7 @@ _COLUMNS = ("accuracy", "sd", "log_loss", "ece", "regret", "gain_clipped", "gain
     multiple=True,
     callback=joined,
     metavar="NAMES",
-    help="Cases, separated by commas.  [default: all]",
+    help="Cases, separated by commas.  [default: all that have rows on both sides]",
 )
 @click.option(
     "--methods",
@@ -112,7 +112,9 @@ def command(
         results = evaluate(
             train_rows,
             test_rows,
-            cases=_chosen(cases, CASES, "case"),
+            cases=_possible(train_rows, test_rows)
+            if cases is None
+            else _chosen(cases, CASES, "case"),
             methods=_chosen(methods, METHODS, "method"),
             progress=bar,
             allow_protocol_mismatch=allow_protocol_mismatch,
@@ -141,6 +143,19 @@ def command(
         for name, method in result.methods.items():
             if isinstance(method, str):
                 say(f"{name} did not run: {method}")
+
+
+def _possible(train: Sequence[Row], test: Sequence[Row]) -> list[str]:
+    """Return the cases in which rows take part, and say which are left out."""
+    from mdtree.evaluation import CASES, possible_cases
+
+    possible = possible_cases(train, test) or list(CASES)
+    for name in set(CASES).difference(possible):
+        tell(
+            f"case {name} is left out: it needs networks of width {CASES[name].least_width} or "
+            "more on both sides"
+        )
+    return possible
 
 
 def _benchmark(methods: tuple[str, ...] | None, *, set_aside: bool, as_json: bool) -> None:

@@ -86,7 +86,7 @@ def disagreement(saved: SavedTree, leaf: Leaf, likely: str) -> Remark | None:
     return Remark(
         "MD204",
         f"the reasons shown are the path through a single tree, which ends at {leaf.answer}; the "
-        f"verdict, {likely}, comes from a regression that weighs all measurements at once",
+        f"likeliest answer, {likely}, comes from a regression that weighs all measurements at once",
     )
 
 

@@ -1,6 +1,13 @@
 """Evaluation: the published transfer cases with all methods side by side."""
 
-from mdtree.evaluation.benchmark import CASES, SEEDS, CaseResult, MethodResult, evaluate
+from mdtree.evaluation.benchmark import (
+    CASES,
+    SEEDS,
+    CaseResult,
+    MethodResult,
+    evaluate,
+    possible_cases,
+)
 from mdtree.evaluation.methods import METHODS
 from mdtree.evaluation.scores import calibration_error
 
@@ -12,4 +19,5 @@ __all__ = [
     "MethodResult",
     "calibration_error",
     "evaluate",
+    "possible_cases",
 ]

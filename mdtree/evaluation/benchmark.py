@@ -122,6 +122,15 @@ def evaluate(
     return [_case(case, train, test, selected_methods, watch) for case in selected_cases]
 
 
+def possible_cases(train: Sequence[Row], test: Sequence[Row]) -> list[str]:
+    """Return the names of the cases in which rows of both sides take part."""
+    return [
+        name
+        for name, case in CASES.items()
+        if all(allowed(case, rows).any() for rows in (train, test))
+    ]
+
+
 def _case(
     case: Case, train: Sequence[Row], test: Sequence[Row], methods: list[Method], watch: Progress
 ) -> CaseResult:

@@ -18,6 +18,7 @@ from mdtree.trees.bundled import find_tree, shipped_trees
 from mdtree.trees.examples import labelled
 from mdtree.trees.fit import fit_tree
 from mdtree.trees.posterior import averaged, posterior
+from tests.support.paths import ROOT
 from tests.support.same import assert_same_tree
 
 NAME = "published-cifar10-resnet18"
@@ -213,3 +214,17 @@ def test_a_fitted_tree_names_its_rows_and_its_prior(published_table, tmp_path, m
     assert mdtree(*call, first).code == mdtree(*call, second, "--prior", first).code == 0
     provenance = read_tree(second).provenance
     assert (provenance["rows"], provenance["prior"]) == (published_table.name, "first.json")
+
+
+def test_a_case_that_needs_wider_networks_is_left_out_unless_it_is_named(mdtree):
+    zoos = ROOT / "mdtree" / "data" / "zoos"
+    sides = "--train", zoos / "digits-standard-1.jsonl", "--test", zoos / "animals-standard-1.jsonl"
+    ran = mdtree("evaluate", *sides, "--methods", "majority", "--json")
+    assert ran.code == 0, ran.err
+    assert "case data is left out: it needs networks of width 32 or more on both sides" in ran.err
+    found = [case["case"] for case in json.loads(ran.out)["cases"]]
+    assert "1" in found
+    assert "data" not in found
+    named = mdtree("evaluate", *sides, "--methods", "majority", "--cases", "data")
+    assert named.code != 0
+    assert "case 'data': no labelled row takes part" in named.err

@@ -378,7 +378,7 @@ def test_where_the_explaining_tree_says_otherwise_a_warning_does():
     other = Leaf(answer="model_small", counts={"model_small": 3.0})
     same = Leaf(answer="data_small", counts={"data_small": 3.0})
     (warning,) = diagnosed(row(), leaf=other).basis.warnings
-    assert "ends at model_small; the verdict, data_small, comes from a regression" in warning
+    assert "the likeliest answer, data_small, comes from a regression" in warning
     assert diagnosed(row(), leaf=same).basis.warnings == ()
 
 
