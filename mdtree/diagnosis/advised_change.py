@@ -17,6 +17,7 @@ from mdtree.labelling import number_of
 from mdtree.messages import nearest
 from mdtree.rows import Row
 from mdtree.rows.facts import AMOUNT_AT_MOST
+from mdtree.rows.training_words import is_adaptive
 from mdtree.trees import Leaf
 
 __all__ = [
@@ -33,8 +34,10 @@ SMALLER = 10  # times smaller learning rate where training diverged: it is seldo
 _FARTHEST = 8.0  # the largest factor by which a fact is changed, where a leaf tells it
 _USUAL = 4.0
 _SMALLEST_BATCH = 4
+_FEWEST_STEPS = 100  # of a training, with a larger batch
 _LARGEST = 1e15  # no fact is larger
 _MIDDLE = {"batch_size": 64.0, "learning_rate": 0.01}  # of the values in use
+_ADAPTIVE = 0.001  # the middle of the learning rates of Adam and its kin
 _UNUSUAL = 8.0  # times further from the middle: that fact is changed, whatever groups needed
 
 
@@ -123,7 +126,8 @@ def change_of(
     Of batch size and learning rate, one that is far from the values in use comes first.  A
     regression tells how often the fact is to be doubled (or halved), in whole steps; without one, a
     leaf of a tree tells it.  A batch holds a few items at least (normalisation needs them), and all
-    training items at most: where it cannot be changed, the learning rate is, if it is known.
+    training items at most, and leaves a training some steps: where it cannot be changed, the
+    learning rate is, if it is known.
     """
     known = [*_told_by_leaf(remedy, leaf, row), *_usual_factors(remedy, row)]
     possible = [(fact, factor) for fact, factor in known if _room(fact, factor, row) >= 1]
@@ -145,7 +149,9 @@ def _room(fact: str, factor: float, row: Row) -> float:
         return math.inf
     if factor < 1:
         return max(math.log2(value / _SMALLEST_BATCH), 0.0)
-    return math.inf if most is None or most <= 0 else max(math.log2(most / value), 0.0)
+    steps = number_of(row, "steps")  # of which a larger batch leaves fewer
+    room = math.inf if most is None or most <= 0 else max(math.log2(most / value), 0.0)
+    return room if not steps else min(room, max(math.log2(steps / _FEWEST_STEPS), 0.0))
 
 
 def _told_by_leaf(remedy: str, leaf: Leaf, row: Row) -> list[tuple[str, float]]:
@@ -186,13 +192,20 @@ def _unusual(remedy: str, row: Row) -> GridAxis | None:
     for axis in AXES:
         value = number_of(row, axis.fact)
         if axis.fact in _MIDDLE and remedy in (axis.up, axis.down) and value and value > 0:
-            factor = math.log(_MIDDLE[axis.fact] / value)
+            factor = math.log(_middle(axis.fact, row) / value)
             excess[axis] = factor if axis.up == remedy else -factor
     if len(excess) < len(_MIDDLE):
         return None  # there is nothing to choose
     second, first = sorted(excess, key=excess.__getitem__)
     lead = excess[first] - max(excess[second], 0.0)
     return first if lead >= math.log(_UNUSUAL) else None
+
+
+def _middle(fact: str, row: Row) -> float:
+    """Return the middle of the values in use, which depends on the optimizer."""
+    optimizer = row.facts.get("optimizer")
+    adaptive = isinstance(optimizer, str) and is_adaptive(optimizer)
+    return _ADAPTIVE if fact == "learning_rate" and adaptive else _MIDDLE[fact]
 
 
 def changed(

@@ -27,6 +27,7 @@ from mdtree.messages import percent, percent_below, plural, shortened, shortened
 
 __all__ = ["headline", "headline_of_all", "main_gain"]
 
+_LITTLE = 1.0  # points of test accuracy, below which nothing is much wrong
 _LONGEST = 60  # characters of a name inside a sentence
 _LONGEST_NAME, _END = 80, 39  # the same for a group, and how many of them are its end
 
@@ -118,6 +119,12 @@ def _plainly(verdict: Verdict) -> str:
         return _nothing(verdict, how_sure)
     if verdict.mode not in DO:  # a name that this version does not know
         return f"{_named(verdict.mode)} {how_sure}; {verdict.advice}"
+    gain = main_gain(verdict)
+    if gain is not None and gain.mean < _LITTLE and not _is_broken(verdict):
+        return (
+            f"there is little left to gain: what helps most is to {_do(verdict)} {how_sure}"
+            f"{_brings(verdict)}"
+        )
     return f"{_wrong(verdict)} {how_sure}, so {_do(verdict)}{_brings(verdict)}"
 
 
@@ -216,11 +223,10 @@ def _brings(verdict: Verdict) -> str:
     lacks = (
         "" if target is None or target.gap is None else f", of the {target.gap:.1f} to the target"
     )
-    bound, spread = gain.range_words
+    has_one_end, spread = gain.range_words
     if spread:  # an end of the range is passed in one case of ten
-        spread = f" ({spread} in {'nine cases of ten' if bound else 'four cases of five'})"
-    about = bound or "about"
-    return f", which should bring {about} {_right_answers(gain.mean, verdict)}{lacks}{spread}"
+        spread = f" ({spread} in {'nine cases of ten' if has_one_end else 'four cases of five'})"
+    return f", which should bring about {_right_answers(gain.mean, verdict)}{lacks}{spread}"
 
 
 def _right_answers(points: float, verdict: Verdict) -> str:

@@ -148,12 +148,11 @@ def change_step(
     if gain is not None:
         gap = None if target is None else target.gap
         step = "" if gain.old is None else f": {_changed(gain)}"
-        bound, spread = gain.range_words
+        _, spread = gain.range_words
         whole = (
             "points of test accuracy" if gap is None else f"of the {gap:.1f} points to the target"
         )
-        amount = f"{bound} {gain.mean:.1f}".lstrip()
-        says += f"{step}; groups like this one gained {amount} {whole}"
+        says += f"{step}; groups like this one gained {gain.mean:.1f} {whole}"
         says += f" ({spread})" if spread else ""
     return NextStep(kind="change", names=(remedy,), says=says)
 

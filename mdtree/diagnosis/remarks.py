@@ -24,6 +24,7 @@ __all__ = [
 ]
 
 _ERRORS = 4.0  # standard errors, beyond which a difference is not chance
+_UNDECIDED = 1.1  # times the loss of chance: a network that has hardly begun to learn is near it
 _WORSE = 2.0  # points above chance: a network that knows one class alone is there as well
 STABLE = 0.9  # share of resamples with the same answer from which error bars do no harm
 
@@ -76,6 +77,13 @@ def worse_than_chance(row: Row) -> str | None:
         return None
     if error.value - chance.value <= _ERRORS * (error.stderr or 0.0) + _WORSE:
         return None
+    loss, by_chance = (row.quantities.get(name) for name in ("test_loss", "chance_loss"))
+    if (
+        isinstance(loss, Measured)
+        and isinstance(by_chance, Measured)
+        and loss.value <= _UNDECIDED * by_chance.value
+    ):
+        return None  # it has hardly begun to learn: what wrong labels teach is told with confidence
     return f"test error {error.value:.1f} %, that of chance {chance.value:.1f} %"
 
 

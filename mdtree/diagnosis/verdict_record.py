@@ -74,24 +74,24 @@ class Gain:
         return replace(self, mean=min(self.mean, points), low=low, high=high)
 
     @property
-    def range_words(self) -> tuple[str, str]:
-        """The words before the mean and the range after it, for all that people read.
+    def range_words(self) -> tuple[bool, str]:
+        """The range of four cases in five, or of nine in ten, and whether it is the latter.
 
-        A mean at an end of its range, as far as can be read, is called that end.
+        Where the mean lies at an end of its range, as far as can be read, the other end is told.
 
         >>> Gain(remedy="add_data", mode="data_small", mean=5.0, low=1.0, high=9.0).range_words
-        ('', '1.0 to 9.0')
+        (False, '1.0 to 9.0')
         >>> Gain(remedy="add_data", mode="data_small", mean=9.0, low=1.0, high=9.0).range_words
-        ('up to', 'at least 1.0')
+        (True, '1.0 or more')
         """
         if self.low is None or self.high is None:
-            return "", ""
+            return False, ""
         mean, low, high = (f"{number:.1f}" for number in (self.mean, self.low, self.high))
         if low == high:
-            return "", ""
+            return False, ""
         if mean == high:
-            return "up to", f"at least {low}"
-        return ("at least", f"up to {high}") if mean == low else ("", f"{low} to {high}")
+            return True, f"{low} or more"
+        return (True, f"{high} or less") if mean == low else (False, f"{low} to {high}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -111,8 +111,8 @@ def points(gain: Gain | None, unit: str = "") -> str:
     """Write the gain of a change in points, with its range if known: +5.0 (1.0 to 9.0)."""
     if gain is None:
         return with_unit("+0.0", unit)
-    bound, spread = gain.range_words
-    amount = with_unit(f"{bound} {gain.mean:+.1f}".lstrip(), unit)
+    _, spread = gain.range_words
+    amount = with_unit(f"{gain.mean:+.1f}", unit)
     return f"{amount} ({spread})" if spread else amount
 
 

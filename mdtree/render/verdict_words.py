@@ -47,6 +47,12 @@ def caution(verdict: Verdict) -> str | None:
     if outlier is None or not outlier.outside:
         return None
     names = ", ".join(map(feature_name, outlier.beyond))
+    if outlier.distance <= outlier.limit:
+        return (
+            f"this group is outside the range of all that the tree was fitted to, in {names} "
+            f"(distance {outlier.distance:.2f}, usually up to {outlier.limit:.2f}): "
+            f"{judged_before(verdict)}"
+        )
     beyond = f"; outside their range: {names}" if names else ""
     return (
         f"this group is unlike those that the tree was fitted to (distance "

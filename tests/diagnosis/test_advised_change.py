@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from mdtree.diagnosis import Diagnoser, NothingAdvisedError, advised_changes, advised_remedy
+from mdtree.diagnosis.advised_change import change_of
 from mdtree.exceptions import MdtreeError
 from mdtree.rows import GroupFailure
+from mdtree.trees import Leaf
+from mdtree.trees.node import RemedyGain
 from tests.support.confirming import advising
 from tests.support.rows import row
 from tests.support.trees import leaf, small_tree
@@ -70,3 +75,27 @@ def test_an_unknown_remedy_and_an_unknown_fact_are_errors():
     one = row("g", {"batch_size": 1}, train_error=50.0, test_error=60.0)
     with pytest.raises(MdtreeError, match="batch_size 1 cannot be changed further"):
         advised_changes(verdict(group=one), one, "raise_temperature")
+
+
+@pytest.mark.parametrize(
+    ("facts", "fact"),
+    [
+        ({"learning_rate": 0.02, "batch_size": 32, "steps": 4000}, "batch_size"),
+        # 148 steps: with a batch twice as large there would be 74
+        ({"learning_rate": 0.02, "batch_size": 32, "steps": 148}, "learning_rate"),
+        # far from what Adam is given, and usual for SGD
+        (
+            {"learning_rate": 0.031, "batch_size": 32, "steps": 4000, "optimizer": "adamw"},
+            "learning_rate",
+        ),
+    ],
+)
+def test_a_larger_batch_leaves_steps_and_the_rate_is_held_to_its_optimizer(facts, fact):
+    leaf = Leaf(
+        answer="temperature_high",
+        counts={"temperature_high": 1.0},
+        ways={"lower_temperature": RemedyGain(low=1.0, high=9.0, fact="batch_size", factor=4.0)},
+    )
+    asked = replace(GROUP, facts={"data_amount": 1200, **facts})
+    found, factor = change_of("lower_temperature", leaf, asked, doublings=2.0)
+    assert (found, factor) == (fact, 4.0 if fact == "batch_size" else 0.25)

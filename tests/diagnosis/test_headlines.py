@@ -103,12 +103,23 @@ def test_a_gain_that_nobody_knows_is_not_promised():
     assert headline(sure("model_small")).endswith("; what that brings is not known.")
 
 
-def test_a_gain_at_the_end_of_its_range_is_the_most_that_there_is():
+def test_a_gain_at_the_end_of_its_range_has_the_other_end_told():
     most = gain("model_small", mean=17.9, low=4.4, high=17.9)
     assert headline(sure("model_small", most)).endswith(
-        "which should bring up to 17.9 more right answers in every 100 than the 39.4 of now (at "
-        "least 4.4 in nine cases of ten)."
+        "which should bring about 17.9 more right answers in every 100 than the 39.4 of now (4.4 "
+        "or more in nine cases of ten)."
     )
+
+
+def test_where_hardly_anything_is_gained_nothing_is_called_wrong():
+    tiny = gain("data_small", mean=0.3, low=0.0, high=0.6)
+    assert headline(sure("data_small", tiny, probability=0.91)) == (
+        "There is little left to gain: what helps most is to train again with more examples (91 % "
+        "sure), which should bring about 0.3 more right answers in every 100 than the 39.4 of now "
+        "(0.0 to 0.6 in four cases of five)."
+    )
+    one = gain("data_small", mean=1.0, low=0.0, high=2.0)
+    assert headline(sure("data_small", one)).startswith("The network was trained on too few")
 
 
 def test_another_changes_gain_is_not_that_of_the_verdict():

@@ -81,12 +81,12 @@ def test_no_gain_is_larger_than_the_test_error():
     ("mean", "low", "high", "amount"),
     [
         (5.0, 1.0, 9.0, "5.0 points of test accuracy (1.0 to 9.0)"),
-        (8.96, 1.0, 9.04, "up to 9.0 points of test accuracy (at least 1.0)"),
-        (1.0, 1.0, 9.0, "at least 1.0 points of test accuracy (up to 9.0)"),
+        (8.96, 1.0, 9.04, "9.0 points of test accuracy (1.0 or more)"),
+        (1.0, 1.0, 9.0, "1.0 points of test accuracy (9.0 or less)"),
         (9.0, 9.0, 9.0, "9.0 points of test accuracy"),
     ],
 )
-def test_a_mean_at_an_end_of_its_range_is_called_that_end(mean, low, high, amount):
+def test_of_a_mean_at_an_end_of_its_range_the_other_end_is_told(mean, low, high, amount):
     gain = Gain(remedy="add_data", mode="data_small", mean=mean, low=low, high=high)
     assert change_step("data_small", [gain]).says.endswith(f"groups like this one gained {amount}")
 

@@ -238,6 +238,18 @@ def test_a_network_that_is_worse_than_chance_is_found(error, stderr, chance, sta
         assert message.startswith(f"test error {error:.1f} %, that of chance {chance:.1f} %")
 
 
+@pytest.mark.parametrize(("loss", "status"), [(0.70, "passed"), (0.75, "passed"), (0.77, "found")])
+def test_a_network_that_has_hardly_begun_to_learn_does_not_speak_against_its_labels(loss, status):
+    """It may name a class that is not the most frequent one."""
+    numbers = {
+        "test_error": Measured(value=60.0, stderr=1.0),
+        "chance_error": Measured(value=40.0),
+        "test_loss": Measured(value=loss),
+        "chance_loss": Measured(value=0.69),
+    }
+    assert outcome(judged(row(cka=0.9, **numbers)), "MD405")[0] == status
+
+
 def test_a_network_that_is_worse_than_chance_is_warned_of_on_the_card():
     numbers = {"test_error": Measured(value=97.4, stderr=0.4), "chance_error": Measured(value=50.0)}
     warnings = judged(row(cka=0.9, **numbers)).basis.warnings

@@ -165,8 +165,8 @@ def gain(mean=1.0, low=None, high=None, **parts):
         (gain(8.0, 0.0, 10.25), "", "+8.0 (0.0 to 10.2)"),
         (gain(8.0, 0.0, 10.25), "points", "+8.0 points (0.0 to 10.2)"),
         (gain(-5.0), "", "-5.0"),
-        (gain(17.9, 4.4, 17.9), "points", "up to +17.9 points (at least 4.4)"),
-        (gain(4.4, 4.4, 17.9), "", "at least +4.4 (up to 17.9)"),
+        (gain(17.9, 4.4, 17.9), "points", "+17.9 points (4.4 or more)"),
+        (gain(4.4, 4.4, 17.9), "", "+4.4 (17.9 or less)"),
         (None, "points", "+0.0 points"),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 
 from mdtree.diagnosis import DecisionStep, MissingMeasurement, NextStep, OutOfDistribution
 from mdtree.failure_modes import FAILURE_MODES
-from mdtree.render.formatting import feature_name, percent, plain, question
+from mdtree.render.formatting import chance, feature_name, plain, question
 from mdtree.rows import Missing
 from mdtree.trees import Leaf, leaves
 from tests.support.reports import article, grid, judged, section, tree, whole_row
@@ -182,7 +182,7 @@ def test_what_the_tree_asks_for_in_vain_is_told_with_its_weight():
     assert [lack.metric for lack in verdict.missed] == [line.one("b").text for line in lines]
     for line, lack in zip(lines, verdict.missed, strict=True):
         assert "Needs 2 checkpoints, found 1." in line.text
-        assert f" has a {percent(lack.flips)} chance of changing the" in line.text
+        assert f" most probable answer with a chance of {chance(lack.flips)}." in line.text
         assert all(feature_name(name) in line.text for name in lack.features)
 
 
@@ -198,7 +198,7 @@ def test_what_the_tree_asks_for_is_not_listed_again():
     missed = (MissingMeasurement(metric="similarity", features=("cka",), reason="why", flips=0.25),)
     (line,) = absent(judged(row, missed=missed), row).find("li")
     assert line.text == (
-        "similarity : Why. Knowing CKA has a 25 % chance of changing the most probable answer."
+        "similarity : Why. Knowing CKA changes the most probable answer with a chance of 25 %."
     )
 
 
