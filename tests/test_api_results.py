@@ -14,7 +14,7 @@ import pytest
 
 import mdtree
 from mdtree.diagnosis import Verdict, to_plain_data
-from mdtree.exceptions import MissingExtraError, RowsError
+from mdtree.exceptions import MdtreeError, MissingExtraError, RowsError
 from mdtree.render.svg import Markup
 from mdtree.render.terminal_verdict import verdict_text
 from mdtree.rows import GroupFailure, Measured, Missing, Row
@@ -260,3 +260,14 @@ def test_networks_in_memory_are_shown_with_their_measurements():
     assert "Measurements" in [h.text for h in page_in(verdicts._repr_html_()).find("h3")]
     rows = mdtree.measure(models=[nn.Linear(4, 3)], train=(x, y), metrics="error_rate")
     assert isinstance(rows, mdtree.Rows)
+
+
+def test_verdicts_are_no_rows(verdicts):
+    with pytest.raises(MdtreeError, match=r"rows are measurements .*, got Verdict"):
+        mdtree.compare(verdicts, verdicts)
+
+
+def test_a_fact_that_was_probably_meant_otherwise_is_warned_of():
+    said = "no tree uses the fact 'lr', did you mean 'learning_rate'"
+    with pytest.warns(UserWarning, match=said):
+        mdtree.diagnose([whole_row()], tree=tree(), facts={"lr": 0.1})

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mdtree.exceptions import MdtreeError
 from mdtree.executors import ExecutorConfig
 from mdtree.rows import Row, load_rows, rows_file
+from mdtree.rows.facts import unused_fact
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,6 +26,7 @@ __all__ = [
     "in_memory",
     "is_on_a_cluster",
     "rows_path",
+    "warn_of_unused",
 ]
 
 Paths = tuple[str | Path, ...]
@@ -97,9 +99,20 @@ def all_rows(rows: RowsSource, *, failed: bool = False, learning: bool = False) 
     if _are_paths(rows):
         raise MdtreeError("rows come from one file, or are in one list: read each with load_rows")
     if not isinstance(rows, str | Path):
+        first = next(iter(rows), None) if isinstance(rows, Sequence) else None
+        if first is not None and not isinstance(first, Row):
+            raise MdtreeError(
+                f"rows are measurements (`mdtree.measure` returns them), got {type(first).__name__}"
+            )
         return rows
     notice = _warn if learning else None
     return load_rows(rows, failed=failed, by_zoo=learning, notice=notice)
+
+
+def warn_of_unused(facts: Iterable[str]) -> None:
+    """Warn of facts that no tree uses, where another name was probably meant."""
+    for unused in filter(None, map(unused_fact, facts)):
+        warnings.warn(unused, UserWarning, stacklevel=3)  # where `mdtree.diagnose` was called
 
 
 def _warn(text: str) -> None:

@@ -14,6 +14,7 @@ from mdtree.api.arguments import (
     in_memory,
     is_on_a_cluster,
     rows_path,
+    warn_of_unused,
 )
 from mdtree.api.results import Verdicts
 from mdtree.diagnosis import Diagnoser, can_be_diagnosed, diagnoser_for, with_facts
@@ -162,6 +163,7 @@ def diagnose(
 
     facts = {**(facts or {}), **({} if target is None else {TARGET: target})}
     known_facts, protocol = checked_facts(facts), check_protocol(protocol)
+    warn_of_unused(facts)
     if source is None or models != ():
         from mdtree.sequential_diagnosis import diagnose_in_memory
 

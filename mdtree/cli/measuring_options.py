@@ -13,9 +13,9 @@ from mdtree.cli.executor_options import executor_options
 from mdtree.cli.options import complete_path
 from mdtree.cli.screens import tell
 from mdtree.exceptions import RecipeError
-from mdtree.messages import nearest
 from mdtree.recipes import DATA_KINDS, RECIPE_NAME, Recipe, has_recipe, recipe_from_words, words
-from mdtree.rows import DEFAULT_PROTOCOL, FACTS, PROTOCOLS, Fact, check_protocol, is_address
+from mdtree.rows import DEFAULT_PROTOCOL, PROTOCOLS, Fact, check_protocol, is_address
+from mdtree.rows.facts import unused_fact
 
 if TYPE_CHECKING:
     from mdtree.measurement import Request
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["MEASURED", "make_request", "measuring", "named_recipe", "protocol_option"]
 
 _SELF_DESCRIBED = "huggingface"  # folders that say themselves what their network is
-_SHORT = {"lr": "learning_rate", "bs": "batch_size", "wd": "weight_decay"}
-_ALIKE = 0.75  # similarity from which a word was probably meant
 
 
 class _Measured(click.ParamType):  # type: ignore[type-arg,unused-ignore]
@@ -71,10 +69,8 @@ def protocol_option(help_text: str) -> Callable[[Callable[..., Any]], Callable[.
 def _spelt(_ctx: click.Context, _param: click.Parameter, pairs: tuple[str, ...]) -> tuple[str, ...]:
     """Warn about facts that look misspelt: any name is allowed, but trees ask for few."""
     for name in (pair.partition("=")[0] for pair in pairs):
-        short = f", did you mean {_SHORT[name]!r}?" if name in _SHORT else ""
-        meant = "" if name in FACTS else short or nearest(name, FACTS, cutoff=_ALIKE)
-        if meant:
-            tell(f"note: no tree uses the fact {name!r}{meant}")
+        if unused := unused_fact(name):
+            tell(f"note: {unused}")
     return pairs
 
 

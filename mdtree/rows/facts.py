@@ -11,7 +11,16 @@ from itertools import islice
 from mdtree.messages import MOST_FAULTS, nearest
 from mdtree.rows.quantity import AMOUNT, SHARE, Range
 
-__all__ = ["AMOUNT_AT_MOST", "CLASSES", "FACTS", "FACT_RANGES", "TARGET", "TEXT_FACTS", "Fact"]
+__all__ = [
+    "AMOUNT_AT_MOST",
+    "CLASSES",
+    "FACTS",
+    "FACT_RANGES",
+    "TARGET",
+    "TEXT_FACTS",
+    "Fact",
+    "unused_fact",
+]
 __all__ += ["check_facts", "classes_fault", "target_fault"]
 
 Fact = bool | int | float | str
@@ -55,6 +64,19 @@ TEXT_FACTS: dict[str, str] = {
     "schedule": "how the learning rate changes in training (constant, cosine, linear, ...)",
     "label": "failure mode that a person found, where no grid tells it (temperature_low, ...)",
 }
+
+# how people write some of them; a recipe may have such a fact of its own
+_SHORT = {"lr": "learning_rate", "bs": "batch_size", "wd": "weight_decay"}
+_ALIKE = 0.75  # similarity from which a word was probably meant
+
+
+def unused_fact(name: str) -> str | None:
+    """Say that no tree uses a fact, if another name was probably meant."""
+    if name in FACTS:
+        return None
+    short = f", did you mean {_SHORT[name]!r}?" if name in _SHORT else ""
+    meant = short or nearest(name, FACTS, cutoff=_ALIKE)
+    return f"no tree uses the fact {name!r}{meant}" if meant else None
 
 
 def check_facts(facts: Mapping[str, Fact]) -> list[str]:
