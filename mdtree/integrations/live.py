@@ -7,6 +7,7 @@ import math
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 from torch import nn
 
 from mdtree.diagnosis import Verdict, diagnoser_for
-from mdtree.exceptions import MdtreeError
+from mdtree.exceptions import DivergedError, MdtreeError
 from mdtree.integrations.sample import Source, accepted_names, own_source_of, without_extra_keys
 from mdtree.integrations.snapshots import SnapshotKeeper
 from mdtree.integrations.undisturbed import undisturbed
@@ -223,7 +224,8 @@ class LiveDiagnosis:
             name=f"step-{run.step}",
         )
         if run.prepare is not None:
-            run.prepare(models.prepared.runner.network.module)
+            with suppress(DivergedError):  # a verdict by itself, and there is no copy
+                run.prepare(models.prepared.runner.network.module)
         left = self.budget - (time.perf_counter() - started)
         row = row_within(models, left, self.metrics)
         if self.loss is not None:

@@ -11,7 +11,7 @@ import torch
 
 import mdtree
 from mdtree.exceptions import MdtreeError
-from mdtree.rows import Measured, load_rows
+from mdtree.rows import Measured, load_rows, read_rows
 from mdtree.runtime import torchvision as vision
 
 pytest.importorskip("accelerate")  # the Trainer asks for it
@@ -227,6 +227,18 @@ def test_mixed_precision_is_for_training_alone(tmp_path):
     measured = callback.row.quantities["test_loss"].value
     assert abs(measured - full) < 0.1 * abs(mixed - full)
     assert "_original_forward" in model.__dict__  # accelerate's; the copy alone is without it
+
+
+@pytest.mark.parametrize("given", [{"optim": "sgd"}, {"bf16": True}], ids=["sgd", "bf16"])
+def test_a_training_that_diverged_is_a_verdict(tmp_path, given):
+    options = {"metrics": CHEAP, "page": tmp_path / "page.html", "save": tmp_path / "rows.jsonl"}
+    trainer, callback = fit(tmp_path, options, learning_rate=1e30, epochs=1, **given)
+    assert not all(each.isfinite().all() for each in trainer.model.parameters())
+    assert callback.failure is None
+    assert (callback.verdict.mode, callback.verdict.probability) == ("temperature_high", 1)
+    assert callback.row.is_diverged
+    assert [row.is_diverged for row in read_rows(tmp_path / "rows.jsonl")] == [True]
+    assert "diverged" in (tmp_path / "page.html").read_text()
 
 
 def test_texts_of_different_lengths_are_padded_by_the_collator(tmp_path):
