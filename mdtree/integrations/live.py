@@ -205,15 +205,17 @@ class LiveDiagnosis:
         _check_whole(run.module)
         names = accepted_names(run.module)
         convert = self.batch or (lambda batch: without_extra_keys(batch, names))
-        train, test = self.train or run.train, self.test or run.test
-        amount = train.amount
+        train = (self.train or run.train).sample(self.items, self.budget, convert)
+        source = self.test or run.test
+        test = None if source is None else source.sample(self.items, self.budget, convert)
         models = ModelsInMemory(
             models=[run.module],
-            train=train.sample(self.items, self.budget, convert),
-            test=None if test is None else test.sample(self.items, self.budget, convert),
+            train=train.items,
+            test=None if test is None else test.items,
+            is_train_whole=False,
             loss=self.loss or run.loss,
             facts={
-                **({} if amount is None else {"data_amount": amount}),
+                **({} if train.amount is None else {"data_amount": train.amount}),
                 **run.facts,
                 **understood(run.words),
                 **self.facts,

@@ -37,6 +37,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*You defined a `validation_step` but have no `val_datal"),
     pytest.mark.filterwarnings("ignore:.*Checkpoint directory .* exists and is not empty"),
     pytest.mark.filterwarnings("ignore:.*The dirpath has changed"),
+    pytest.mark.filterwarnings("ignore:Your `IterableDataset` has `__len__` defined"),
 ]
 
 CHEAP = ("error_rate", "spectrum")
@@ -514,8 +515,60 @@ def test_endless_data_are_bounded_and_go_on_where_they_were(tmp_path):
     callback = DiagnosisCallback(every_n_epochs=1, items=17, metrics=CHEAP)
     check_same(plain, trained(callback))
     assert callback.failure is None
-    assert "data_amount" in callback.row.facts
+    assert "data_amount" not in callback.row.facts
     assert callback.row.provenance.passes == 17 + 17  # training and test
+
+
+class Stream(IterableDataset):
+    """As many items as it has, which it does not tell."""
+
+    def __init__(self, count):
+        self.pairs = list(zip(*tensors(0, count), strict=True))
+
+    def __iter__(self):
+        return iter(self.pairs)
+
+
+class Told(Stream):
+    """As many items as it has, which it tells."""
+
+    def __len__(self):
+        return len(self.pairs)
+
+
+class Batches:
+    """A loader of another library."""
+
+    def __init__(self, count):
+        self.batches = [tensors(number, 5) for number in range(count)]
+
+    def __iter__(self):
+        return iter(self.batches)
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "amount"),
+    [
+        (Stream(40), {"items": 39}, None),
+        (Stream(40), {"items": 40}, 40),
+        (Stream(40), {}, 40),
+        (Stream(40), {"items": 39, "facts": {"data_amount": 7}}, 7),
+        (Told(40), {"items": 39}, 40),
+        (Batches(8), {"items": 36}, 40),
+        (Batches(8), {"items": 35}, None),
+        (Batches(8), {"items": 40}, 40),
+        (Batches(8), {}, 40),
+    ],
+    ids=lambda each: type(each).__name__ if isinstance(each, Stream | Batches) else None,
+)
+def test_the_amount_of_iterable_data_is_known_only_if_it_is_told_or_all_were_read(
+    tmp_path, data, options, amount
+):
+    train = data if isinstance(data, Batches) else DataLoader(data, batch_size=5)
+    callback = DiagnosisCallback(**{"metrics": ["error_rate"], **options})
+    fit(callback, tmp_path, train=train, epochs=1, make=Small)
+    assert callback.failure is None
+    assert callback.row.facts.get("data_amount") == amount
 
 
 class Augmented(TensorDataset):

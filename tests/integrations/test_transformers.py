@@ -413,6 +413,7 @@ def test_endless_data_are_bounded_and_go_on_where_they_were(tmp_path):
     check_same(plain, trainer)
     assert callback.failure is None
     assert callback.row.provenance.passes == 11 + 11  # training and test
+    assert "data_amount" not in callback.row.facts
 
 
 def test_extra_columns_that_the_collator_wants_are_kept_from_the_network(tmp_path):
