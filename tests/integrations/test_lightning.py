@@ -705,6 +705,35 @@ def test_a_training_that_diverged_is_a_verdict(tmp_path):
     assert callback.verdict.mode == "temperature_high"
 
 
+@pytest.mark.parametrize("option", ["save", "page"])
+def test_a_file_that_cannot_be_written_is_one_warning_and_the_verdict_stays(
+    tmp_path, caplog, option
+):
+    (tmp_path / "file").write_text("not a folder")
+    logger = CSVLogger(tmp_path / "log", name=None, version="run")
+    path = tmp_path / "file" / "rows"
+    callback = DiagnosisCallback(every_n_epochs=1, metrics=CHEAP, **{option: path})
+    fit(callback, tmp_path, logger=logger)
+    assert callback.failure is None
+    assert callback.verdict.group == "step-27"
+    assert "mdtree/test_error" in (tmp_path / "log" / "run" / "metrics.csv").read_text()
+    (record,) = (each for each in caplog.records if each.name == "mdtree.integrations")
+    said = record.getMessage()
+    assert said.startswith(f"{option}= was not written, and the verdict stays: {path} cannot be")
+    assert said.endswith(f"name another file with {option}=")
+
+
+def test_rows_are_not_added_to_a_file_of_something_else(tmp_path, caplog):
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("notes\n")
+    callback = DiagnosisCallback(metrics=CHEAP, save=rows, page=tmp_path / "page.html")
+    fit(callback, tmp_path)
+    assert callback.verdict is not None
+    assert rows.read_text() == "notes\n"
+    assert "name another file with save=" in caplog.text
+    assert (tmp_path / "page.html").exists()
+
+
 def test_sharded_weights_are_left_alone(tmp_path):
     class Sharded(Net):
         def on_train_end(self):
