@@ -59,8 +59,9 @@ class Data:
     """The data that a group is measured on."""
 
     train: Items
-    test: Items | None  # None: the recipe has no test data
+    test: Items | None
     available: int | None = None  # training items before the subset was drawn; None: no subset
+    without_test: str = "the recipe has no test data"  # why there are none, where there are none
 
     @property
     def full(self) -> int:

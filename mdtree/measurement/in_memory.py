@@ -39,6 +39,7 @@ from mdtree.runtime.device import pick_device
 __all__ = ["ModelsInMemory"]
 
 _NONE = Trust()
+_NO_TEST = "no test (validation) data were given: test=..."
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -188,7 +189,8 @@ class ModelsInMemory:
             dtype=torch.float32 if is_half else None,
         )
         test = None if self.test is None else _items(self.test, "test")
-        ready = fitted(runner, Data(_items(self.train, "train"), test))
+        data = Data(_items(self.train, "train"), test, without_test=_NO_TEST)
+        ready = fitted(runner, data)
         return MetricInput(
             runner=ready.runner,
             members=weights,

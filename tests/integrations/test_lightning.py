@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 import mdtree
 from mdtree.exceptions import MdtreeError
 from mdtree.models import mlp
-from mdtree.rows import Measured, load_rows
+from mdtree.rows import Measured, Missing, load_rows
 from mdtree.runs import read_record
 from mdtree.runtime import torchvision as vision
 
@@ -372,6 +372,31 @@ def test_words_of_optimizer_and_schedule_are_facts_if_they_are_understood(tmp_pa
     fit(callback, tmp_path, epochs=1, make=make)
     facts = callback.row.facts
     assert {name: facts[name] for name in ("optimizer", "schedule") if name in facts} == words
+
+
+@pytest.mark.filterwarnings("ignore:You passed in a `val_dataloader` but have no")
+def test_without_test_data_it_is_said_that_none_were_given(tmp_path):
+    class Untested(Small):
+        validation_step = None
+
+    callback = DiagnosisCallback(metrics=["error_rate", "predictions", "baseline"])
+    fit(callback, tmp_path, make=Untested, epochs=1)
+    reason = "no test (validation) data were given: test=..."
+    for name in ("test_error", "chance_error", "overconfidence", "baseline_error"):
+        assert callback.row.quantities[name] == Missing(missing=reason), name
+    assert reason in {missing.reason for missing in callback.verdict.missed}
+    own = DiagnosisCallback(metrics=["error_rate"], test=tensors(1, 40))
+    fit(own, tmp_path, make=Untested, epochs=1)
+    assert isinstance(own.row.quantities["test_error"], Measured)
+
+
+def test_labels_beyond_the_outputs_are_told_without_words_of_a_recipe_alone(tmp_path):
+    x, y = tensors(1, 40)
+    callback = DiagnosisCallback(metrics=["error_rate"], test=(x, y + 7))
+    fit(callback, tmp_path, epochs=1)
+    assert (
+        "check the number of classes of the model (in a recipe: model.kwargs)" in callback.failure
+    )
 
 
 def test_tensorboard_gets_numbers_and_the_verdict(tmp_path):
