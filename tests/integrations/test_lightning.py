@@ -720,6 +720,48 @@ def test_half_precision_is_measured_in_full(tmp_path):
     assert isinstance(callback.row.quantities["hessian_top"], Measured)
 
 
+class Casting(Small):
+    """A network in half precision that casts its inputs by itself."""
+
+    kind = torch.bfloat16
+
+    def __init__(self):
+        super().__init__()
+        self.net.to(self.kind)
+
+    def forward(self, x):
+        return self.net(x.to(self.kind)).float()
+
+
+class CastingToHalf(Casting):
+    kind = torch.float16
+
+
+class CastingToWeights(Casting):
+    def forward(self, x):
+        return self.net(x.to(next(self.parameters()).dtype)).float()
+
+
+@pytest.mark.parametrize(("make", "half"), [(Casting, "bfloat16"), (CastingToHalf, "float16")])
+def test_a_network_that_casts_to_half_precision_is_told_what_to_do(tmp_path, make, half):
+    callback = DiagnosisCallback(metrics=CHEAP)
+    net, trainer = fit(callback, tmp_path, make=make, epochs=1)
+    assert trainer.global_step == 9
+    assert next(net.parameters()).dtype == make.kind
+    assert (
+        f"It is measured in float32, without autocast, because {half} is too coarse for "
+        f"curvature, but its code makes {half}: cast to the type of the weights there, such as "
+        "x.to(next(self.parameters()).dtype)"
+    ) in callback.failure
+
+
+def test_a_network_that_casts_to_the_type_of_its_weights_is_measured(tmp_path):
+    callback = DiagnosisCallback(items=30, metrics=("error_rate", "hessian"))
+    fit(callback, tmp_path, make=CastingToWeights, epochs=1)
+    assert callback.failure is None
+    assert isinstance(callback.row.quantities["hessian_top"], Measured)
+
+
 def test_a_training_that_diverged_is_a_verdict(tmp_path):
     class Broken(Net):
         def on_train_batch_end(self, *_):
