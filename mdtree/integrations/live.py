@@ -20,6 +20,7 @@ from mdtree.integrations.live_run import LiveRun, check_whole, device_of
 from mdtree.integrations.options import (
     check_budget,
     check_confidence,
+    check_finite_loss,
     check_function,
     check_loss,
     check_tree,
@@ -41,7 +42,6 @@ from mdtree.rows import (
     DEFAULT_PROTOCOL,
     Fact,
     Measured,
-    Missing,
     Row,
     Store,
     check_protocol,
@@ -54,6 +54,10 @@ __all__ = ["LiveDiagnosis"]
 
 _LOG = logging.getLogger("mdtree.integrations")
 _NUMBER = re.compile(r"\d[\d.e+-]*")  # seconds that are another each time, in a reason
+_UNTOLD = (
+    "a part of the training data was read, and they do not tell how many there are: say it with "
+    'facts={"data_amount": ...}'
+)
 
 
 class LiveDiagnosis:
@@ -237,7 +241,7 @@ class LiveDiagnosis:
         left = self.budget - (time.perf_counter() - started)
         row = row_within(models, left, self.metrics)
         if self.loss is not None:
-            _check_loss(row)
+            check_finite_loss(row)
         self.row = row
         if self.save is not None:
             self._write("save", partial(_append, self.save, row))
@@ -246,7 +250,7 @@ class LiveDiagnosis:
         if self.page is not None:
             self._write("page", partial(write_page, self.page, [verdict], [row], diagnoser))
         notes = row.provenance.notes if row.provenance is not None else ()
-        notes = (*notes, *self._not_understood(run))
+        notes = (*notes, *self._not_understood(run), *self._amount_untold(row))
         return _numbers(row, verdict), "\n".join((verdict_text(verdict), *map(printable, notes)))
 
     def _write(self, option: str, write: Callable[[], None]) -> None:
@@ -268,23 +272,16 @@ class LiveDiagnosis:
                     self._said.add(said)
                     yield said
 
+    def _amount_untold(self, row: Row) -> Iterator[str]:
+        """Say once that nobody knows how much data there are."""
+        if "data_amount" not in row.facts and not row.is_diverged and _UNTOLD not in self._said:
+            self._said.add(_UNTOLD)
+            yield _UNTOLD
+
 
 def _append(path: Path, row: Row) -> None:
     with Store(path) as store:
         store.append(row)
-
-
-def _check_loss(row: Row) -> None:
-    """Refuse a loss of the user that is not finite.
-
-    Raises:
-        MdtreeError: The errors were measured, and the loss was NaN or infinite.
-
-    """
-    loss = row.quantities.get("train_loss")
-    measured = () if row.provenance is None else row.provenance.metrics
-    if isinstance(loss, Missing) and "error_rate" in measured:
-        raise MdtreeError(f"loss= must return finite numbers, got one that is {loss.missing}")
 
 
 def _numbers(row: Row, verdict: Verdict) -> dict[str, float]:

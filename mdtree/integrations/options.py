@@ -11,6 +11,7 @@ from mdtree.exceptions import MdtreeError, ProtocolError
 from mdtree.losses import build_loss
 from mdtree.network import Loss
 from mdtree.recipes import LossSpec, Trust
+from mdtree.rows import Missing, Row
 from mdtree.rows.writing import check_plain_rows
 from mdtree.trees import SavedTree
 from mdtree.trees.bundled import find_tree
@@ -18,6 +19,7 @@ from mdtree.trees.bundled import find_tree
 __all__ = [
     "check_budget",
     "check_confidence",
+    "check_finite_loss",
     "check_function",
     "check_loss",
     "check_tree",
@@ -74,6 +76,19 @@ def check_loss(loss: str | nn.Module | Loss | None) -> None:
         build_loss(LossSpec(factory=loss), Trust())
     elif loss is not None and not callable(loss):
         raise MdtreeError(f"loss must be a name or a function, got {type(loss).__name__}")
+
+
+def check_finite_loss(row: Row) -> None:
+    """Refuse a loss of the user that is not finite.
+
+    Raises:
+        MdtreeError: The errors were measured, and the loss was NaN or infinite.
+
+    """
+    loss = row.quantities.get("train_loss")
+    measured = () if row.provenance is None else row.provenance.metrics
+    if isinstance(loss, Missing) and "error_rate" in measured:
+        raise MdtreeError(f"loss= must return finite numbers, got one that is {loss.missing}")
 
 
 def check_tree(tree: SavedTree | str | None, protocol: str) -> None:

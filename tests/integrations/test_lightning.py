@@ -146,6 +146,17 @@ def test_the_log_beside_the_weights_counts_the_steps_that_were_done(tmp_path):
     assert [p.step for p in history.points if p.test_loss is not None] == [9, 18, 27]
 
 
+class Told(DiagnosisCallback):
+    """A callback that keeps what it tells."""
+
+    def diagnose(self, step, look, log):
+        def heard(numbers, text):
+            self.texts = [*getattr(self, "texts", []), text]
+            log(numbers, text)
+
+        super().diagnose(step, look, heard)
+
+
 def test_a_schedule_that_is_not_understood_is_told_once(tmp_path, caplog):
     class Warmed(Net):
         def configure_optimizers(self):
@@ -153,26 +164,16 @@ def test_a_schedule_that_is_not_understood_is_told_once(tmp_path, caplog):
             return [optimizer], [torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)]
 
     said = "the schedule 'LambdaLR' is not one that mdtree knows"
-    texts = []
-
-    class Heard(DiagnosisCallback):
-        def diagnose(self, step, look, log):
-            def heard(numbers, text):
-                texts.append(text)
-                log(numbers, text)
-
-            super().diagnose(step, look, heard)
-
     options = {"metrics": ["error_rate"], "every_n_epochs": 1}
-    callback = Heard(**options)
+    callback = Told(**options)
     fit(callback, tmp_path, make=Warmed)
-    assert [said in text for text in texts] == [True, False, False]
+    assert [said in text for text in callback.texts] == [True, False, False]
     assert callback.row.facts["optimizer"] == "Adam"
     assert "schedule" not in callback.row.facts
 
-    texts.clear()
-    fit(Heard(**options, facts={"schedule": "constant"}), tmp_path, make=Warmed)
-    assert not any(said in text for text in texts)
+    known = Told(**options, facts={"schedule": "constant"})
+    fit(known, tmp_path, make=Warmed)
+    assert not any(said in text for text in known.texts)
 
 
 class Small(Net):
@@ -554,7 +555,7 @@ class Stream(IterableDataset):
         return iter(self.pairs)
 
 
-class Told(Stream):
+class Telling(Stream):
     """As many items as it has, which it tells."""
 
     def __len__(self):
@@ -578,7 +579,7 @@ class Batches:
         (Stream(40), {"items": 40}, 40),
         (Stream(40), {}, 40),
         (Stream(40), {"items": 39, "facts": {"data_amount": 7}}, 7),
-        (Told(40), {"items": 39}, 40),
+        (Telling(40), {"items": 39}, 40),
         (Batches(8), {"items": 36}, 40),
         (Batches(8), {"items": 35}, None),
         (Batches(8), {"items": 40}, 40),
@@ -590,10 +591,12 @@ def test_the_amount_of_iterable_data_is_known_only_if_it_is_told_or_all_were_rea
     tmp_path, data, options, amount
 ):
     train = data if isinstance(data, Batches) else DataLoader(data, batch_size=5)
-    callback = DiagnosisCallback(**{"metrics": ["error_rate"], **options})
-    fit(callback, tmp_path, train=train, epochs=1, make=Small)
+    callback = Told(**{"metrics": ["error_rate"], "every_n_epochs": 1, **options})
+    fit(callback, tmp_path, train=train, epochs=2, make=Small)
     assert callback.failure is None
     assert callback.row.facts.get("data_amount") == amount
+    said = ['say it with facts={"data_amount": ...}' in text for text in callback.texts]
+    assert said == [amount is None, False]  # once
 
 
 class Augmented(TensorDataset):
