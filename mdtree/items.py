@@ -115,7 +115,7 @@ class DatasetItems:
         except DataError:
             raise
         except Exception as error:  # a user's data set can raise anything
-            hint = "; images of different sizes need transform.size in the recipe"
+            hint = "; images of different sizes need one size: transform.size in a recipe"
             raise DataError(
                 f"the data cannot be read after item {done}: {type(error).__name__}: {error}"
                 + (hint if "equal size" in str(error) else "")

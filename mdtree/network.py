@@ -7,6 +7,7 @@ checkpoint, a point on a curve between two checkpoints, or several seeds at once
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +28,9 @@ Weights = Mapping[str, Tensor]  # parameters and buffers, by name
 Run = Callable[[Batch], Tensor]
 Loss = Callable[[Tensor, Batch], Tensor]  # of the output; one number for each item, or their mean
 ResultT = TypeVar("ResultT")
+
+_HALF = re.compile(r"(BFloat16|bfloat16)|Half|float16")  # as torch's errors name them
+_HALVES = {torch.bfloat16, torch.float16}
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ class Network:
             DataError: The module cannot run on the batch, or not with one output per item.
         """
         positional, named = self._inputs(batch)
-        with _explained(batch):
+        with _explained(batch, self.module):
             output = functional_call(
                 self.module, self._once(weights), positional, named, tie_weights=self._is_tied
             )
@@ -76,7 +80,7 @@ class Network:
     def trained(self, batch: Batch) -> Tensor:
         """Run the module at its own weights, as in training."""
         positional, named = self._inputs(batch)
-        with _explained(batch):
+        with _explained(batch, self.module):
             output = self.module(*positional, **named)
         return _logits(output, batch)
 
@@ -153,7 +157,7 @@ class _Holder(nn.Module):
 
 
 @contextmanager
-def _explained(batch: Batch) -> Iterator[None]:
+def _explained(batch: Batch, module: nn.Module) -> Iterator[None]:
     """Turn a module's error into a DataError that describes the batch, except out-of-memory."""
     try:
         yield
@@ -161,7 +165,24 @@ def _explained(batch: Batch) -> Iterator[None]:
         raise
     except (RuntimeError, TypeError, ValueError, IndexError) as error:
         first = (str(error).strip() or repr(error)).splitlines()[0]
-        raise DataError(f"the network cannot run on a batch {describe(batch)}: {first}") from error
+        told = f"the network cannot run on a batch {describe(batch)}: {first}"
+        raise DataError(told + _precision(first, module, batch)) from error
+
+
+def _precision(reason: str, module: nn.Module, batch: Batch) -> str:
+    """Say in which precision a network is measured, where its own code asks for another."""
+    found = _HALF.search(reason)
+    weight = next((each.dtype for each in module.parameters() if each.is_floating_point()), None)
+    positional, named = inputs(batch)
+    given = {tensor.dtype for tensor in (*positional, *named.values())}
+    if found is None or weight != torch.float32 or given & _HALVES:
+        return ""
+    half = "bfloat16" if found[1] else "float16"
+    return (
+        f". It is measured in float32, without autocast, because {half} is too coarse for "
+        f"curvature, but its code makes {half}: cast to the type of the weights there, such as "
+        "x.to(next(self.parameters()).dtype)"
+    )
 
 
 def _logits(output: Any, batch: Batch) -> Tensor:

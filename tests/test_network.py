@@ -159,6 +159,33 @@ def test_a_batch_that_does_not_fit_is_told_with_its_shape(batch, words):
             run()
 
 
+class Casting(nn.Module):
+    """A module that casts what it is given."""
+
+    def __init__(self, part, kind):
+        super().__init__()
+        self.part, self.kind = part, kind
+
+    def forward(self, x):
+        return self.part(x.to(self.kind))
+
+
+@pytest.mark.parametrize(
+    ("part", "x"),
+    [(nn.Linear(4, 2), torch.ones(3, 4)), (nn.Conv1d(1, 2, 3), torch.ones(3, 1, 4))],
+    ids=["linear", "convolution"],
+)
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16])
+def test_code_that_casts_to_half_precision_is_told_with_what_to_do(part, x, kind):
+    ours = Network(Casting(part, kind))
+    name = str(kind).removeprefix("torch.")
+    with pytest.raises(DataError, match=rf"is measured in float32, .*its code makes {name}: cast"):
+        ours(ours.module.state_dict(), (x, LABELS[:3]))
+    with pytest.raises(DataError) as told:  # what the data bring is not the code's
+        ours(ours.module.state_dict(), (x.to(kind), LABELS[:3]))
+    assert "its code makes" not in str(told.value)
+
+
 def test_running_out_of_memory_is_not_called_a_fault_of_the_data():
     def exhausted(logits):
         raise torch.OutOfMemoryError("no memory left")

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, default_collate
+from torch.utils.data import DataLoader, IterableDataset, default_collate
 
 from mdtree.batch import Batch, as_batch, describe
 from mdtree.datasets.animals import animal_files, animals
@@ -59,8 +59,9 @@ class Data:
     """The data that a group is measured on."""
 
     train: Items
-    test: Items | None  # None: the recipe has no test data
+    test: Items | None
     available: int | None = None  # training items before the subset was drawn; None: no subset
+    without_test: str = "the recipe has no test data"  # why there are none, where there are none
 
     @property
     def full(self) -> int:
@@ -194,10 +195,10 @@ def as_items(data: Any, source: str) -> Items:
     if isinstance(data, DataLoader):
         data, collate = data.dataset, data.collate_fn
     sized = hasattr(data, "__len__") and hasattr(data, "__getitem__")
-    if not sized or isinstance(data, Tensor | str):
+    if not sized or isinstance(data, Tensor | str | IterableDataset):
         raise DataError(
             f"{source} must give tensors (x, y), a dictionary of tensors, a Dataset with a "
-            f"length, or a DataLoader of one; got {describe(data)}"
+            f"length and numbered items, or a DataLoader of one; got {describe(data)}"
         )
     return DatasetItems(data, torch.arange(len(data)), collate=collate)
 

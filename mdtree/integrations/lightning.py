@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mdtree.exceptions import MissingExtraError
-from mdtree.integrations.live import LiveDiagnosis, LiveRun
+from mdtree.integrations.live import LiveDiagnosis
+from mdtree.integrations.live_run import LiveRun
 from mdtree.integrations.sample import Source, source_of
 from mdtree.integrations.snapshots import momentum_of
 from mdtree.rows import Fact

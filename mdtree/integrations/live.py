@@ -7,14 +7,28 @@ import math
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from mdtree.diagnosis import Verdict, diagnoser_for
-from mdtree.exceptions import MdtreeError
+from mdtree.exceptions import DivergedError, MdtreeError
+from mdtree.integrations.live_run import LiveRun, check_whole, device_of
+from mdtree.integrations.options import (
+    check_budget,
+    check_confidence,
+    check_finite_loss,
+    check_function,
+    check_loss,
+    check_tree,
+    check_whole_number,
+    in_words_of_options,
+    path_of,
+    rows_path,
+)
 from mdtree.integrations.sample import Source, accepted_names, own_source_of, without_extra_keys
 from mdtree.integrations.snapshots import SnapshotKeeper
 from mdtree.integrations.undisturbed import undisturbed
@@ -24,30 +38,26 @@ from mdtree.network import Loss
 from mdtree.recipes import checked_facts
 from mdtree.render.page_file import write_page
 from mdtree.render.terminal_verdict import verdict_text
-from mdtree.rows import DEFAULT_PROTOCOL, Fact, Measured, Missing, Row, Store, check_protocol
+from mdtree.rows import (
+    DEFAULT_PROTOCOL,
+    Fact,
+    Measured,
+    Row,
+    Store,
+    check_protocol,
+    check_seed,
+)
 from mdtree.rows.training_words import not_understood, understood
 from mdtree.trees import SavedTree
 
-__all__ = ["LiveDiagnosis", "LiveRun"]
+__all__ = ["LiveDiagnosis"]
 
 _LOG = logging.getLogger("mdtree.integrations")
 _NUMBER = re.compile(r"\d[\d.e+-]*")  # seconds that are another each time, in a reason
-_SHARDED = ("ds_id", "_is_flat_param")  # marks of DeepSpeed and FSDP on parameters
-
-
-@dataclass(frozen=True, kw_only=True)
-class LiveRun:
-    """A network in training, as its framework shows it."""
-
-    module: nn.Module
-    train: Source
-    test: Source | None
-    step: int
-    loss: str | Loss = "cross_entropy"
-    facts: Mapping[str, Fact] = field(default_factory=dict)
-    words: Mapping[str, str | None] = field(default_factory=dict)  # facts, where they are known
-    momentum: Mapping[str, Fact] = field(default_factory=dict)  # for snapshots alone
-    prepare: Callable[[nn.Module], None] | None = None  # the copy that is measured
+_UNTOLD = (
+    "a part of the training data was read, and they do not tell how many there are: say it with "
+    'facts={"data_amount": ...}'
+)
 
 
 class LiveDiagnosis:
@@ -108,12 +118,13 @@ class LiveDiagnosis:
         snapshots: str | Path | None = None,
     ) -> None:
         if every_n_epochs is not None:
-            _check_whole_number("every_n_epochs", every_n_epochs, 1)
-        _check_whole_number("items", items, 1)
-        _check_whole_number("seed", seed, 0)
-        is_number = isinstance(budget, int | float) and not isinstance(budget, bool)
-        if not is_number or not budget > 0:  # NaN is not
-            raise MdtreeError(f"budget must be a positive number of seconds, got {budget!r}")
+            check_whole_number("every_n_epochs", every_n_epochs, 1)
+        check_whole_number("items", items, 1)
+        check_whole_number("seed", seed, 0)
+        check_budget(budget)
+        check_confidence(confidence)
+        check_loss(loss)
+        check_function("batch", batch)
         self.every_n_epochs = every_n_epochs
         self.budget: float = float(budget)
         self.items = items
@@ -128,12 +139,12 @@ class LiveDiagnosis:
         self.tree: SavedTree | str | None = str(tree) if isinstance(tree, Path) else tree
         self.confidence = confidence
         self.protocol: str = check_protocol(protocol)
-        self.seed = seed
-        self.page: Path | None = None if page is None else Path(page)
-        self.save: Path | None = None if save is None else Path(save)
-        self.snapshots: SnapshotKeeper | None = (
-            None if snapshots is None else SnapshotKeeper(Path(snapshots))
-        )
+        check_tree(self.tree, self.protocol)
+        self.seed = check_seed(seed)
+        self.page: Path | None = path_of("page", page)
+        self.save: Path | None = rows_path("save", save)
+        folder = path_of("snapshots", snapshots)
+        self.snapshots: SnapshotKeeper | None = None if folder is None else SnapshotKeeper(folder)
         self._unkept: str | None = None  # why the last snapshot was not written
         self.row: Row | None = None
         self.verdict: Verdict | None = None
@@ -158,7 +169,7 @@ class LiveDiagnosis:
             return
         try:
             run = look()
-            _check_whole(run.module)
+            check_whole(run.module)
             known = {**run.facts, **understood(run.words), **self.facts}
             self.snapshots.keep(run.module, epoch=epoch, step=step, facts={**known, **run.momentum})
         except Exception as error:  # noqa: BLE001 - training must go on
@@ -191,7 +202,7 @@ class LiveDiagnosis:
                 log(numbers, text)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - training must go on
             kind = "" if isinstance(error, MdtreeError) else f"{type(error).__name__}: "
-            reason = printable(f"{kind}{error!s:.1000}")
+            reason = in_words_of_options(printable(f"{kind}{error!s:.1000}"))
             if _NUMBER.sub("", reason) != _NUMBER.sub("", self.failure or ""):
                 _LOG.warning(
                     "the diagnosis at step %d failed, and training goes on: %s", step, reason
@@ -201,44 +212,56 @@ class LiveDiagnosis:
             self.failure = None
 
     def _diagnosed(self, run: LiveRun, started: float) -> tuple[dict[str, float], str]:
-        _check_whole(run.module)
+        check_whole(run.module)
         names = accepted_names(run.module)
         convert = self.batch or (lambda batch: without_extra_keys(batch, names))
-        train, test = self.train or run.train, self.test or run.test
-        amount = train.amount
+        train = (self.train or run.train).sample(self.items, self.budget, convert)
+        source = self.test or run.test
+        test = None if source is None else source.sample(self.items, self.budget, convert)
         models = ModelsInMemory(
             models=[run.module],
-            train=train.sample(self.items, self.budget, convert),
-            test=None if test is None else test.sample(self.items, self.budget, convert),
+            train=train.items,
+            test=None if test is None else test.items,
+            is_train_whole=False,
             loss=self.loss or run.loss,
             facts={
-                **({} if amount is None else {"data_amount": amount}),
+                **({} if train.amount is None else {"data_amount": train.amount}),
                 **run.facts,
                 **understood(run.words),
                 **self.facts,
             },
             protocol=self.protocol,
             seed=self.seed,
-            device=_device(run.module),
+            device=device_of(run.module),
             name=f"step-{run.step}",
         )
         if run.prepare is not None:
-            run.prepare(models.prepared.runner.network.module)
+            with suppress(DivergedError):  # a verdict by itself, and there is no copy
+                run.prepare(models.prepared.runner.network.module)
         left = self.budget - (time.perf_counter() - started)
         row = row_within(models, left, self.metrics)
         if self.loss is not None:
-            _check_loss(row)
+            check_finite_loss(row)
         self.row = row
         if self.save is not None:
-            with Store(self.save) as store:
-                store.append(row)
+            self._write("save", partial(_append, self.save, row))
         diagnoser = diagnoser_for([row], self.tree, confidence=self.confidence, seed=self.seed)
         self.verdict = verdict = diagnoser(row)
         if self.page is not None:
-            write_page(self.page, [verdict], [row], diagnoser)
+            self._write("page", partial(write_page, self.page, [verdict], [row], diagnoser))
         notes = row.provenance.notes if row.provenance is not None else ()
-        notes = (*notes, *self._not_understood(run))
+        notes = (*notes, *self._not_understood(run), *self._amount_untold(row))
         return _numbers(row, verdict), "\n".join((verdict_text(verdict), *map(printable, notes)))
+
+    def _write(self, option: str, write: Callable[[], None]) -> None:
+        """Write a file; what goes wrong is said once, and the verdict stays."""
+        try:
+            write()
+        except Exception as error:  # noqa: BLE001 - the file is less than the verdict
+            reason = in_words_of_options(printable(f"{error!s:.1000}"))
+            if (said := f"{option}: {_NUMBER.sub('', reason)}") not in self._said:
+                self._said.add(said)
+                _LOG.warning("%s= was not written, and the verdict stays: %s", option, reason)
 
     def _not_understood(self, run: LiveRun) -> Iterator[str]:
         """Say once which words of the framework are no facts."""
@@ -249,23 +272,16 @@ class LiveDiagnosis:
                     self._said.add(said)
                     yield said
 
+    def _amount_untold(self, row: Row) -> Iterator[str]:
+        """Say once that nobody knows how much data there are."""
+        if "data_amount" not in row.facts and not row.is_diverged and _UNTOLD not in self._said:
+            self._said.add(_UNTOLD)
+            yield _UNTOLD
 
-def _check_whole_number(name: str, number: object, least: int) -> None:
-    if not isinstance(number, int) or isinstance(number, bool) or number < least:
-        raise MdtreeError(f"{name} must be a whole number of at least {least}, got {number!r}")
 
-
-def _check_loss(row: Row) -> None:
-    """Refuse a loss of the user that is not finite.
-
-    Raises:
-        MdtreeError: The errors were measured, and the loss was NaN or infinite.
-
-    """
-    loss = row.quantities.get("train_loss")
-    measured = () if row.provenance is None else row.provenance.metrics
-    if isinstance(loss, Missing) and "error_rate" in measured:
-        raise MdtreeError(f"loss= must return finite numbers, got one that is {loss.missing}")
+def _append(path: Path, row: Row) -> None:
+    with Store(path) as store:
+        store.append(row)
 
 
 def _numbers(row: Row, verdict: Verdict) -> dict[str, float]:
@@ -279,22 +295,3 @@ def _numbers(row: Row, verdict: Verdict) -> dict[str, float]:
         for name, number in {**measured, **chances}.items()
         if math.isfinite(number)
     }
-
-
-def _device(module: nn.Module) -> str:
-    return next((str(parameter.device) for parameter in module.parameters()), "cpu")
-
-
-def _check_whole(module: nn.Module) -> None:
-    """Refuse weights of which this process holds only a part.
-
-    Raises:
-        MdtreeError: They are sharded; to gather them, all processes would have to take part.
-
-    """
-    for name, parameter in module.named_parameters():
-        is_sharded = hasattr(parameter, "placements") or hasattr(parameter.data, "placements")
-        if is_sharded or any(hasattr(parameter, mark) for mark in _SHARDED):
-            raise MdtreeError(
-                f"{name} is sharded over several processes: measure a checkpoint after training"
-            )

@@ -23,10 +23,20 @@ from mdtree.datasets import DatasetItems, Items, TensorItems, as_items, in_memor
 from mdtree.exceptions import DataError
 from mdtree.integrations.undisturbed import copied, copied_collate, fresh
 
-__all__ = ["Source", "accepted_names", "own_source_of", "source_of", "without_extra_keys"]
+__all__ = ["Sample", "Source", "accepted_names", "own_source_of", "source_of", "without_extra_keys"]
 
 Collate = Callable[[list[Any]], Any]
 _READ = 0.2  # of the budget, for one half of the data
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """Items that were read, and how many there are."""
+
+    items: Items
+    amount: (
+        int | None
+    )  # of items in the data; None: a part was read, and nothing tells their length
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,14 +48,7 @@ class Source:
     is_whole: bool = False  # tensors, or items as mdtree knows them
     is_own: bool = False  # given to the callback: what cannot be copied is read as it is
 
-    @property
-    def amount(self) -> int | None:
-        """Number of items, if it is known."""
-        if self.is_whole:
-            return len(as_items(self.data, "data"))
-        return None if self.collate is None else _length(self.data)
-
-    def sample(self, items: int, seconds: float, convert: Callable[[Any], Any]) -> Items:
+    def sample(self, items: int, seconds: float, convert: Callable[[Any], Any]) -> Sample:
         """Read some items: drawn at random from a map-style data set, else the first ones.
 
         Args:
@@ -60,29 +63,27 @@ class Source:
         if self.is_whole:
             whole = as_items(self.data, "data")
             order = torch.tensor(_drawn(len(whole), items), dtype=torch.int64)
-            return whole.take(order)
+            return Sample(items=whole.take(order), amount=len(whole))
         elements = self._elements(items)  # the copy takes its own time
         until = time.perf_counter() + _READ * seconds
         if self.collate is None:
             return _of_batches(elements, items, until, convert)
-        read = []
-        for element in elements:
-            read.append(element)
-            if time.perf_counter() > until:
-                break
+        read = list(_until(islice(elements, items), until))
         if not read:
             raise DataError(f"{type(self.data).__name__} has no items")
+        amount = _length(self.data)
+        if amount is None:
+            amount = len(read) if _has_ended(elements, until) else _told_length(self.data)
         collate = copied_collate(self.collate)
-        return in_memory(
-            DatasetItems(
-                _Kept(read), torch.arange(len(read)), collate=lambda part: convert(collate(part))
-            )
+        kept = DatasetItems(
+            _Kept(read), torch.arange(len(read)), collate=lambda part: convert(collate(part))
         )
+        return Sample(items=in_memory(kept), amount=amount)
 
     def _elements(self, items: int) -> Iterator[Any]:
         length = _length(self.data)
         if length is None:
-            return islice(fresh(self.data), items)
+            return fresh(self.data)
         data = self._copy()
         return (data[place] for place in _drawn(length, items))
 
@@ -162,23 +163,38 @@ def without_extra_keys(batch: Any, names: set[str] | None) -> Any:
 
 def _of_batches(
     batches: Iterator[Any], items: int, until: float, convert: Callable[[Any], Any]
-) -> Items:
+) -> Sample:
     read: list[Batch] = []
-    count = 0
-    for raw in batches:
+    found = 0
+    for raw in _until(batches, until):
         batch = as_batch(convert(raw))
-        read.append(TensorItems(batch).take(torch.arange(min(size(batch), items - count))).all)
-        count += size(read[-1])
-        if count >= items or time.perf_counter() > until:
+        read.append(TensorItems(batch).take(torch.arange(min(size(batch), items - found))).all)
+        found += size(batch)
+        if found >= items:
             break
-    if not count:
+    if not found:
         raise DataError("the data have no batches")
+    amount = found if _has_ended(batches, until) else None
     try:
-        return TensorItems(_joined(read))
+        return Sample(items=TensorItems(_joined(read)), amount=amount)
     except RuntimeError as error:
         raise DataError(
             f"the batches differ in more than their number of items: {error}"
         ) from error
+
+
+def _until(elements: Iterator[Any], until: float) -> Iterator[Any]:
+    """Yield elements as far as the time allows, and one at least."""
+    for element in elements:
+        yield element
+        if time.perf_counter() > until:
+            return
+
+
+def _has_ended(elements: Iterator[Any], until: float) -> bool:
+    """Return whether nothing is left, which takes one more element if something is."""
+    nothing = object()
+    return time.perf_counter() <= until and next(elements, nothing) is nothing
 
 
 def _joined(batches: list[Batch]) -> Batch:
@@ -194,6 +210,10 @@ def _length(data: Any) -> int | None:
     """Return the number of items of a map-style data set, else None."""
     if isinstance(data, IterableDataset) or not hasattr(data, "__getitem__"):
         return None
+    return _told_length(data)
+
+
+def _told_length(data: Any) -> int | None:
     try:
         return len(data)
     except (TypeError, NotImplementedError):

@@ -12,7 +12,8 @@ from torch import nn
 
 from mdtree.batch import LABELS
 from mdtree.exceptions import DataError, MissingExtraError
-from mdtree.integrations.live import LiveDiagnosis, LiveRun
+from mdtree.integrations.live import LiveDiagnosis
+from mdtree.integrations.live_run import LiveRun
 from mdtree.integrations.sample import Source, accepted_names
 from mdtree.integrations.snapshots import momentum_of
 from mdtree.integrations.undisturbed import copied_collate

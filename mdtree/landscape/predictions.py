@@ -104,8 +104,8 @@ def _check_range(labels: Tensor, output: Tensor) -> None:
     if lowest < 0 or highest >= output.shape[-1]:
         raise DataError(
             f"the labels are from {lowest} to {highest}, but the network has {output.shape[-1]} "
-            "outputs: check the number of classes in model.kwargs, and the data "
-            "(targets of a regression must be floats)"
+            "outputs: check the number of classes of the model (in a recipe: model.kwargs), and "
+            "the data (targets of a regression must be floats)"
         )
 
 

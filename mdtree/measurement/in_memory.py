@@ -39,6 +39,7 @@ from mdtree.runtime.device import pick_device
 __all__ = ["ModelsInMemory"]
 
 _NONE = Trust()
+_NO_TEST = "no test (validation) data were given: test=..."
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -49,6 +50,7 @@ class ModelsInMemory:
         models: Modules of one architecture; they are copied, and stay as they are.
         train: The training data: (x, y), a dictionary of tensors, a Dataset, or a DataLoader.
         test: The test data, in the same form.
+        is_train_whole: Whether these are all training data, so that their number is a fact.
         loss: A name (`cross_entropy`, `mse`, `causal_lm`, `token_cross_entropy`), a module such as
             `nn.CrossEntropyLoss()`, or a function of (output, batch).
         facts: What is known of the training: learning_rate, batch_size, steps, ...
@@ -58,6 +60,7 @@ class ModelsInMemory:
     models: Sequence[nn.Module]
     train: Any
     test: Any = None
+    is_train_whole: bool = True
     loss: str | Loss = "cross_entropy"
     facts: Mapping[str, Fact] = field(default_factory=dict)
     protocol: str = DEFAULT_PROTOCOL
@@ -110,7 +113,7 @@ class ModelsInMemory:
         result = quantities_of(names, metric_input)
         data, network = metric_input.data, metric_input.runner.network
         facts = {
-            "data_amount": len(data.train),
+            **({"data_amount": len(data.train)} if self.is_train_whole else {}),
             **checked_facts(self.facts),
             "parameters": network.parameters,
             "conv_parameters": network.conv_parameters,
@@ -186,7 +189,8 @@ class ModelsInMemory:
             dtype=torch.float32 if is_half else None,
         )
         test = None if self.test is None else _items(self.test, "test")
-        ready = fitted(runner, Data(_items(self.train, "train"), test))
+        data = Data(_items(self.train, "train"), test, without_test=_NO_TEST)
+        ready = fitted(runner, data)
         return MetricInput(
             runner=ready.runner,
             members=weights,

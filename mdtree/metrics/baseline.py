@@ -116,7 +116,7 @@ class _Problem:
 def _problem(data: Data, seed: int) -> _Problem | str:
     """Draw the items, or say why simple classifiers cannot be fitted to them."""
     if data.test is None:
-        return "the recipe has no test data"
+        return data.without_test
     if len(data.train) < _LEAST_ITEMS:
         return f"needs {_LEAST_ITEMS} training items, found {len(data.train)}"
     train = read_items(_drawn(data.train, _TRAIN_ITEMS, seed))

@@ -52,11 +52,12 @@ def compute(metric_input: MetricInput) -> MetricResult:
             for weights in metric_input.members.values()
         ]
     test = members[0].get("test")
-    values: dict[str, Value] = _chance(None) if test is None else _chance(test.labels, test.numbers)
+    values: dict[str, Value] = {} if test is None else _chance(test.labels, test.numbers)
     for half, items in halves.items():
         if items is None:
-            missing = Missing(missing=f"the recipe has no {half} data")
-            values |= {f"{half}_error": missing, f"{half}_loss": missing}
+            missing = Missing(missing=metric_input.data.without_test)
+            names = (f"{half}_error", f"{half}_loss", *CHANCE)
+            values |= dict.fromkeys(names, missing)
             continue
         scores = [member[half] for member in members]
         values[f"{half}_error"] = _error(scores)

@@ -67,7 +67,7 @@ def compute(metric_input: MetricInput) -> MetricResult:
     values: dict[str, Value] = {}
     for half, prefix in _HALVES.items():
         if halves[half] is None:
-            missing: Value = Missing(missing=f"the recipe has no {half} data")
+            missing: Value = Missing(missing=metric_input.data.without_test)
             values |= dict.fromkeys((prefix + name for name in (*_OF_PAIRS, *_OF_ONE)), missing)
             continue
         of_half = _half([member[half] for member in members])

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 import mdtree
 from mdtree.exceptions import MdtreeError
 from mdtree.models import mlp
-from mdtree.rows import Measured, load_rows
+from mdtree.rows import Measured, Missing, load_rows
 from mdtree.runs import read_record
 from mdtree.runtime import torchvision as vision
 
@@ -37,6 +37,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*You defined a `validation_step` but have no `val_datal"),
     pytest.mark.filterwarnings("ignore:.*Checkpoint directory .* exists and is not empty"),
     pytest.mark.filterwarnings("ignore:.*The dirpath has changed"),
+    pytest.mark.filterwarnings("ignore:Your `IterableDataset` has `__len__` defined"),
 ]
 
 CHEAP = ("error_rate", "spectrum")
@@ -145,6 +146,17 @@ def test_the_log_beside_the_weights_counts_the_steps_that_were_done(tmp_path):
     assert [p.step for p in history.points if p.test_loss is not None] == [9, 18, 27]
 
 
+class Told(DiagnosisCallback):
+    """A callback that keeps what it tells."""
+
+    def diagnose(self, step, look, log):
+        def heard(numbers, text):
+            self.texts = [*getattr(self, "texts", []), text]
+            log(numbers, text)
+
+        super().diagnose(step, look, heard)
+
+
 def test_a_schedule_that_is_not_understood_is_told_once(tmp_path, caplog):
     class Warmed(Net):
         def configure_optimizers(self):
@@ -152,26 +164,16 @@ def test_a_schedule_that_is_not_understood_is_told_once(tmp_path, caplog):
             return [optimizer], [torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)]
 
     said = "the schedule 'LambdaLR' is not one that mdtree knows"
-    texts = []
-
-    class Heard(DiagnosisCallback):
-        def diagnose(self, step, look, log):
-            def heard(numbers, text):
-                texts.append(text)
-                log(numbers, text)
-
-            super().diagnose(step, look, heard)
-
     options = {"metrics": ["error_rate"], "every_n_epochs": 1}
-    callback = Heard(**options)
+    callback = Told(**options)
     fit(callback, tmp_path, make=Warmed)
-    assert [said in text for text in texts] == [True, False, False]
+    assert [said in text for text in callback.texts] == [True, False, False]
     assert callback.row.facts["optimizer"] == "Adam"
     assert "schedule" not in callback.row.facts
 
-    texts.clear()
-    fit(Heard(**options, facts={"schedule": "constant"}), tmp_path, make=Warmed)
-    assert not any(said in text for text in texts)
+    known = Told(**options, facts={"schedule": "constant"})
+    fit(known, tmp_path, make=Warmed)
+    assert not any(said in text for text in known.texts)
 
 
 class Small(Net):
@@ -373,6 +375,31 @@ def test_words_of_optimizer_and_schedule_are_facts_if_they_are_understood(tmp_pa
     assert {name: facts[name] for name in ("optimizer", "schedule") if name in facts} == words
 
 
+@pytest.mark.filterwarnings("ignore:You passed in a `val_dataloader` but have no")
+def test_without_test_data_it_is_said_that_none_were_given(tmp_path):
+    class Untested(Small):
+        validation_step = None
+
+    callback = DiagnosisCallback(metrics=["error_rate", "predictions", "baseline"])
+    fit(callback, tmp_path, make=Untested, epochs=1)
+    reason = "no test (validation) data were given: test=..."
+    for name in ("test_error", "chance_error", "overconfidence", "baseline_error"):
+        assert callback.row.quantities[name] == Missing(missing=reason), name
+    assert reason in {missing.reason for missing in callback.verdict.missed}
+    own = DiagnosisCallback(metrics=["error_rate"], test=tensors(1, 40))
+    fit(own, tmp_path, make=Untested, epochs=1)
+    assert isinstance(own.row.quantities["test_error"], Measured)
+
+
+def test_labels_beyond_the_outputs_are_told_without_words_of_a_recipe_alone(tmp_path):
+    x, y = tensors(1, 40)
+    callback = DiagnosisCallback(metrics=["error_rate"], test=(x, y + 7))
+    fit(callback, tmp_path, epochs=1)
+    assert (
+        "check the number of classes of the model (in a recipe: model.kwargs)" in callback.failure
+    )
+
+
 def test_tensorboard_gets_numbers_and_the_verdict(tmp_path):
     pytest.importorskip("tensorboard")
     from lightning.pytorch.loggers import TensorBoardLogger
@@ -514,8 +541,62 @@ def test_endless_data_are_bounded_and_go_on_where_they_were(tmp_path):
     callback = DiagnosisCallback(every_n_epochs=1, items=17, metrics=CHEAP)
     check_same(plain, trained(callback))
     assert callback.failure is None
-    assert "data_amount" in callback.row.facts
+    assert "data_amount" not in callback.row.facts
     assert callback.row.provenance.passes == 17 + 17  # training and test
+
+
+class Stream(IterableDataset):
+    """As many items as it has, which it does not tell."""
+
+    def __init__(self, count):
+        self.pairs = list(zip(*tensors(0, count), strict=True))
+
+    def __iter__(self):
+        return iter(self.pairs)
+
+
+class Telling(Stream):
+    """As many items as it has, which it tells."""
+
+    def __len__(self):
+        return len(self.pairs)
+
+
+class Batches:
+    """A loader of another library."""
+
+    def __init__(self, count):
+        self.batches = [tensors(number, 5) for number in range(count)]
+
+    def __iter__(self):
+        return iter(self.batches)
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "amount"),
+    [
+        (Stream(40), {"items": 39}, None),
+        (Stream(40), {"items": 40}, 40),
+        (Stream(40), {}, 40),
+        (Stream(40), {"items": 39, "facts": {"data_amount": 7}}, 7),
+        (Telling(40), {"items": 39}, 40),
+        (Batches(8), {"items": 36}, 40),
+        (Batches(8), {"items": 35}, None),
+        (Batches(8), {"items": 40}, 40),
+        (Batches(8), {}, 40),
+    ],
+    ids=lambda each: type(each).__name__ if isinstance(each, Stream | Batches) else None,
+)
+def test_the_amount_of_iterable_data_is_known_only_if_it_is_told_or_all_were_read(
+    tmp_path, data, options, amount
+):
+    train = data if isinstance(data, Batches) else DataLoader(data, batch_size=5)
+    callback = Told(**{"metrics": ["error_rate"], "every_n_epochs": 1, **options})
+    fit(callback, tmp_path, train=train, epochs=2, make=Small)
+    assert callback.failure is None
+    assert callback.row.facts.get("data_amount") == amount
+    said = ['say it with facts={"data_amount": ...}' in text for text in callback.texts]
+    assert said == [amount is None, False]  # once
 
 
 class Augmented(TensorDataset):
@@ -642,6 +723,48 @@ def test_half_precision_is_measured_in_full(tmp_path):
     assert isinstance(callback.row.quantities["hessian_top"], Measured)
 
 
+class Casting(Small):
+    """A network in half precision that casts its inputs by itself."""
+
+    kind = torch.bfloat16
+
+    def __init__(self):
+        super().__init__()
+        self.net.to(self.kind)
+
+    def forward(self, x):
+        return self.net(x.to(self.kind)).float()
+
+
+class CastingToHalf(Casting):
+    kind = torch.float16
+
+
+class CastingToWeights(Casting):
+    def forward(self, x):
+        return self.net(x.to(next(self.parameters()).dtype)).float()
+
+
+@pytest.mark.parametrize(("make", "half"), [(Casting, "bfloat16"), (CastingToHalf, "float16")])
+def test_a_network_that_casts_to_half_precision_is_told_what_to_do(tmp_path, make, half):
+    callback = DiagnosisCallback(metrics=CHEAP)
+    net, trainer = fit(callback, tmp_path, make=make, epochs=1)
+    assert trainer.global_step == 9
+    assert next(net.parameters()).dtype == make.kind
+    assert (
+        f"It is measured in float32, without autocast, because {half} is too coarse for "
+        f"curvature, but its code makes {half}: cast to the type of the weights there, such as "
+        "x.to(next(self.parameters()).dtype)"
+    ) in callback.failure
+
+
+def test_a_network_that_casts_to_the_type_of_its_weights_is_measured(tmp_path):
+    callback = DiagnosisCallback(items=30, metrics=("error_rate", "hessian"))
+    fit(callback, tmp_path, make=CastingToWeights, epochs=1)
+    assert callback.failure is None
+    assert isinstance(callback.row.quantities["hessian_top"], Measured)
+
+
 def test_a_training_that_diverged_is_a_verdict(tmp_path):
     class Broken(Net):
         def on_train_batch_end(self, *_):
@@ -650,6 +773,35 @@ def test_a_training_that_diverged_is_a_verdict(tmp_path):
     callback = DiagnosisCallback(metrics=CHEAP)
     fit(callback, tmp_path, make=Broken, epochs=1)
     assert callback.verdict.mode == "temperature_high"
+
+
+@pytest.mark.parametrize("option", ["save", "page"])
+def test_a_file_that_cannot_be_written_is_one_warning_and_the_verdict_stays(
+    tmp_path, caplog, option
+):
+    (tmp_path / "file").write_text("not a folder")
+    logger = CSVLogger(tmp_path / "log", name=None, version="run")
+    path = tmp_path / "file" / "rows"
+    callback = DiagnosisCallback(every_n_epochs=1, metrics=CHEAP, **{option: path})
+    fit(callback, tmp_path, logger=logger)
+    assert callback.failure is None
+    assert callback.verdict.group == "step-27"
+    assert "mdtree/test_error" in (tmp_path / "log" / "run" / "metrics.csv").read_text()
+    (record,) = (each for each in caplog.records if each.name == "mdtree.integrations")
+    said = record.getMessage()
+    assert said.startswith(f"{option}= was not written, and the verdict stays: {path} cannot be")
+    assert said.endswith(f"name another file with {option}=")
+
+
+def test_rows_are_not_added_to_a_file_of_something_else(tmp_path, caplog):
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("notes\n")
+    callback = DiagnosisCallback(metrics=CHEAP, save=rows, page=tmp_path / "page.html")
+    fit(callback, tmp_path)
+    assert callback.verdict is not None
+    assert rows.read_text() == "notes\n"
+    assert "name another file with save=" in caplog.text
+    assert (tmp_path / "page.html").exists()
 
 
 def test_sharded_weights_are_left_alone(tmp_path):

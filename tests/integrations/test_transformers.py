@@ -11,7 +11,7 @@ import torch
 
 import mdtree
 from mdtree.exceptions import MdtreeError
-from mdtree.rows import Measured, load_rows
+from mdtree.rows import Measured, load_rows, read_rows
 from mdtree.runtime import torchvision as vision
 
 pytest.importorskip("accelerate")  # the Trainer asks for it
@@ -229,6 +229,18 @@ def test_mixed_precision_is_for_training_alone(tmp_path):
     assert "_original_forward" in model.__dict__  # accelerate's; the copy alone is without it
 
 
+@pytest.mark.parametrize("given", [{"optim": "sgd"}, {"bf16": True}], ids=["sgd", "bf16"])
+def test_a_training_that_diverged_is_a_verdict(tmp_path, given):
+    options = {"metrics": CHEAP, "page": tmp_path / "page.html", "save": tmp_path / "rows.jsonl"}
+    trainer, callback = fit(tmp_path, options, learning_rate=1e30, epochs=1, **given)
+    assert not all(each.isfinite().all() for each in trainer.model.parameters())
+    assert callback.failure is None
+    assert (callback.verdict.mode, callback.verdict.probability) == ("temperature_high", 1)
+    assert callback.row.is_diverged
+    assert [row.is_diverged for row in read_rows(tmp_path / "rows.jsonl")] == [True]
+    assert "diverged" in (tmp_path / "page.html").read_text()
+
+
 def test_texts_of_different_lengths_are_padded_by_the_collator(tmp_path):
     class Ragged(Texts):
         def __getitem__(self, place):
@@ -401,6 +413,7 @@ def test_endless_data_are_bounded_and_go_on_where_they_were(tmp_path):
     check_same(plain, trainer)
     assert callback.failure is None
     assert callback.row.provenance.passes == 11 + 11  # training and test
+    assert "data_amount" not in callback.row.facts
 
 
 def test_extra_columns_that_the_collator_wants_are_kept_from_the_network(tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 import mdtree
 from mdtree.exceptions import AccuracyError, DataError, MdtreeError
@@ -57,6 +57,20 @@ def test_data_come_in_the_forms_that_people_have(form):
     row = measured(train=form(TRAIN), test=form(TEST), metrics=["error_rate"])
     for name, value in expected.items():
         assert row.quantities[name].value == pytest.approx(value.value)
+
+
+class Stream(IterableDataset):
+    def __iter__(self):
+        return zip(*TRAIN, strict=True)
+
+    def __len__(self):
+        return len(TRAIN[0])
+
+
+@pytest.mark.parametrize("form", [Stream, lambda: DataLoader(Stream(), batch_size=10)])
+def test_iterable_data_are_refused_even_if_they_tell_their_length(form):
+    with pytest.raises(DataError, match=r"train must give .* numbered items.*got Stream"):
+        measured(train=form(), metrics=["error_rate"])
 
 
 def test_the_networks_stay_as_they_are():

@@ -145,6 +145,7 @@ def test_without_test_data_only_the_test_half_is_missing():
 
     missing = Missing(missing="the recipe has no test data")
     assert missing == values["test_error"] == values["test_loss"]
+    assert missing == values["chance_error"] == values["chance_loss"]
     assert isinstance(values["train_error"], Measured)
 
 
@@ -249,8 +250,7 @@ def test_one_class_leaves_nothing_to_chance():
     assert (values["chance_error"].value, values["chance_loss"].value) == (0, 0)
 
 
-@pytest.mark.parametrize("test", [None, (X, X)])
-def test_without_classes_of_test_items_there_is_no_chance(test):
-    values = measure([EYE], (X, X), test, loss=mse())
+def test_without_classes_of_test_items_there_is_no_chance():
+    values = measure([EYE], (X, X), (X, X), loss=mse())
     reason = Missing(missing="needs test items whose targets are class numbers")
     assert (values["chance_error"], values["chance_loss"]) == (reason, reason)
