@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +21,15 @@ from mdtree.api.results import Verdicts
 from mdtree.diagnosis import Diagnoser, can_be_diagnosed, diagnoser_for, with_facts
 from mdtree.executors import ExecutorConfig
 from mdtree.recipes import NO_RECIPE, Recipe, checked_facts, has_recipe, rows_alone
-from mdtree.rows import DEFAULT_PROTOCOL, TARGET, Fact, Row, check_protocol, of_protocol
+from mdtree.rows import (
+    DEFAULT_PROTOCOL,
+    TARGET,
+    Fact,
+    Row,
+    check_protocol,
+    measured_file,
+    of_protocol,
+)
 from mdtree.trees import SavedTree
 from mdtree.trees.bundled import find_tree
 from mdtree.trees.fit import fit_tree
@@ -186,8 +196,8 @@ def diagnose(
         return Verdicts.of(found.diagnoser, found.rows)
     subject, others = as_runs(source, others)
     is_path = isinstance(subject, str | Path)
-    known_rows = rows_alone((subject, *others), recipe) if is_path else None
-    if is_path and known_rows is None:
+    known = _known((subject, *others), recipe) if is_path else all_rows(subject, failed=True)
+    if known is None:
         from mdtree.measurement import make_request, rows_from_files
         from mdtree.sequential_diagnosis import SequentialDiagnosis
 
@@ -220,9 +230,26 @@ def diagnose(
             rows = [with_facts(row, known_facts) for row in rows_from_files(request)]
             diagnoser = choose_diagnoser(rows)
     else:
-        given = all_rows(known_rows or subject, failed=True)
-        if known_rows is not None:  # a file may hold rows of several protocols
-            given = of_protocol(given, protocol)
-        rows = [with_facts(row, known_facts) for row in given]
+        if is_path:  # a file may hold rows of several protocols
+            known = of_protocol(known, protocol)
+        rows = [with_facts(row, known_facts) for row in known]
         diagnoser = choose_diagnoser(rows)
     return Verdicts.of(diagnoser, filter(can_be_diagnosed, rows))
+
+
+def _known(
+    sources: Sequence[str | Path], recipe: str | Path | Recipe | None
+) -> Sequence[Row] | None:
+    """Read the rows of what cannot be measured further, of the networks that are there now."""
+    file = rows_alone(sources, recipe)
+    if file is None:
+        return None
+    rows = all_rows(file, failed=True)
+    if len(sources) == 1 and not os.path.isdir(sources[0]):  # noqa: PTH112 - Path.is_dir fails for names that are too long
+        return rows
+    from mdtree.measurement import rows_of_networks
+
+    kept, left_out = rows_of_networks(rows, measured_file(file), sources)
+    if left_out:
+        warnings.warn(left_out, UserWarning, stacklevel=3)  # where `mdtree.diagnose` was called
+    return kept or None

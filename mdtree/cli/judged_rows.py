@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -46,17 +47,32 @@ def judged_rows(
     """Return the rows that are judged, measured as far as the verdicts need, and their judge."""
     recipe = named_recipe(options, paths[0])
     known_rows = rows_alone(paths, recipe)
-    if known_rows is None:
-        if has_recipe(paths[0], recipe):
-            return _measured(paths, tree_name, only, facts, options)
+    if known_rows is None and has_recipe(paths[0], recipe):
+        return _measured(paths, tree_name, only, facts, options)
+    known = [] if known_rows is None else _known(paths, known_rows)
+    if known_rows is None or not known:
         return _from_files(paths, tree_name, only, facts, options)
     from mdtree.diagnosis import with_facts
 
     _tell_of_rows(paths[0], known_rows, options)
     tell_of_cut_line(known_rows)
-    known = of_protocol(load_rows(known_rows, failed=True), options["protocol"])
-    rows = [with_facts(row, facts) for row in _chosen(known, only)]
+    rows = [
+        with_facts(row, facts) for row in _chosen(of_protocol(known, options["protocol"]), only)
+    ]
     return _diagnoser(rows, tree_name, options), rows
+
+
+def _known(paths: tuple[str | Path, ...], file: Path) -> list[Row]:
+    """Read rows; of those of directories, only the ones of the networks that are there now."""
+    rows = load_rows(file, failed=True)
+    if len(paths) == 1 and not os.path.isdir(paths[0]):  # noqa: PTH112 - Path.is_dir fails for names that are too long
+        return rows
+    from mdtree.measurement import rows_of_networks
+
+    rows, left_out = rows_of_networks(rows, measured_file(file), paths)
+    if left_out:
+        tell(printable(left_out))
+    return rows
 
 
 def _chosen(rows: list[Row], only: tuple[str, ...]) -> list[Row]:

@@ -102,6 +102,8 @@ def rows_alone(sources: Sequence[str | Path], named: str | Path | Recipe | None)
         return Path(first) if holds_only_rows(first, named) else None
     if any(map(is_address, sources)) or has_recipe(first, named):
         return None
+    if not all(os.path.exists(source) for source in sources):  # noqa: PTH110 - as in holds_only_rows
+        return None  # an error where the networks are looked for
     with contextlib.suppress(OSError, OutputError):  # one that must not be written is not ours
         rows = rows_file(first, None, others)
         time = os.path.getmtime(rows)  # noqa: PTH204

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from mdtree import diagnose
+from mdtree.exceptions import MdtreeError
 from mdtree.models import mlp
 from mdtree.rows import read_rows
 from mdtree.runtime.torchvision import usable
@@ -245,6 +246,60 @@ def test_runs_that_were_measured_together_are_judged_without_their_model(mdtree,
     later = kept.stat().st_mtime + 10
     os.utime(tmp_path / "run-b" / "epoch_10.pt", (later, later))
     assert "no recipe: a first answer" in mdtree("diagnose", *both).err
+
+
+@pytest.fixture
+def both(mdtree, tmp_path):
+    """Two runs that were measured as one group, and others that are called alike."""
+    for seed, name in enumerate(("run-0", "run-1", "x/run-1")):
+        save(tmp_path / name / "weights.pt", seed)
+    runs = (tmp_path / "run-0", tmp_path / "run-1")
+    assert mdtree("measure", *runs, *MEASURE).code == 0
+    return runs
+
+
+def told(mdtree, *runs, code=0):
+    """Diagnose runs from their files alone, though there are rows; return what is said."""
+    ran = mdtree("diagnose", *runs)
+    assert ran.code == code, ran.err
+    assert "from the measurements in" not in ran.err
+    return ran.err
+
+
+def test_rows_of_other_runs_with_the_same_names_are_not_judged(mdtree, both, tmp_path):
+    others = (both[0], tmp_path / "x" / "run-1")
+    err = told(mdtree, *others)
+    assert "run-0+run-1.rows.jsonl was not read: its measurements are of other networks" in err
+    assert "no recipe: a first answer" in err
+    with pytest.warns(UserWarning, match="of other networks than those in"):
+        (verdict,) = diagnose(list(others))
+    assert verdict.group == "run-0+run-1"
+
+
+def test_weights_that_were_copied_back_are_other_networks(mdtree, both, tmp_path):
+    """Their times are older than the rows: `cp -p` keeps them."""
+    for seed, run in enumerate(both, start=10):
+        save(tmp_path / "old.pt", seed)
+        os.utime(tmp_path / "old.pt", (1_000_000_000, 1_000_000_000))
+        shutil.copy2(tmp_path / "old.pt", run / "weights.pt")
+    assert "its measurements are of other networks than those in" in told(mdtree, *both)
+
+
+def test_the_rows_of_a_directory_give_way_to_weights_that_were_copied_back(mdtree, run, tmp_path):
+    assert mdtree("measure", run, *MEASURE).code == 0
+    save(tmp_path / "old.pt", 10)
+    os.utime(tmp_path / "old.pt", (1_000_000_000, 1_000_000_000))
+    shutil.copy2(tmp_path / "old.pt", run / "epoch_10.pt")
+    assert "its measurements are of other networks than those in" in told(mdtree, run)
+
+
+def test_runs_that_vanished_are_not_judged(mdtree, both):
+    (both[1] / "weights.pt").unlink()
+    assert f"there are no weights in {both[1]}" in told(mdtree, *both)
+    both[1].rmdir()
+    assert f"error: {both[1]} does not exist\n" in told(mdtree, *both, code=2)
+    with pytest.raises(MdtreeError, match="run-1 does not exist"):
+        diagnose(list(both))
 
 
 def test_a_network_without_data_is_not_measured_on_other_data(mdtree, run):
