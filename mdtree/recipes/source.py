@@ -19,8 +19,8 @@ from mdtree.rows import (
     is_address,
     is_rows,
     is_table,
+    joint_rows,
     measured_file,
-    rows_file,
 )
 from mdtree.trust import Trust
 
@@ -105,7 +105,7 @@ def rows_alone(sources: Sequence[str | Path], named: str | Path | Recipe | None)
     if not all(os.path.exists(source) for source in sources):  # noqa: PTH110 - as in holds_only_rows
         return None  # an error where the networks are looked for
     with contextlib.suppress(OSError, OutputError):  # one that must not be written is not ours
-        rows = rows_file(first, None, others)
+        rows = joint_rows(first, others)
         time = os.path.getmtime(rows)  # noqa: PTH204
         if not any(_has_newer_weights(Path(source), time) for source in sources):
             return rows

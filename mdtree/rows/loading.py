@@ -28,6 +28,7 @@ __all__ = [
     "is_address",
     "is_rows",
     "joined_names",
+    "joint_rows",
     "load_rows",
     "measured_file",
     "of_protocol",
@@ -154,20 +155,42 @@ def rows_file(
     return own(home / ROWS_NAME, home, advice=_ADVICE)
 
 
+def joint_rows(measured: str | Path, others: Sequence[str | Path]) -> Path:
+    """Return the file of rows of several directories; an older one may join them in another order.
+
+    Raises:
+        OutputError: The file must not be written, and so is not ours.
+    """
+    usual = rows_file(measured, None, others)
+    if os.path.exists(usual):  # noqa: PTH110
+        return usual
+    for path in _joint_files(usual.parent):
+        if _parts(path) == _parts(usual):
+            return own(path, usual.parent, advice=_ADVICE)
+    return usual
+
+
+def _parts(path: Path) -> list[str]:
+    """Return which names a file of rows joins, in their order."""
+    return sorted(path.name.removesuffix(f".{ROWS_NAME}").split(_JOINT))
+
+
 def joined_names(places: Sequence[Path]) -> str:
     """Name directories of runs that differ by seed alone; called alike, by what differs above.
 
+    The order in which they are given does not matter.
+
     >>> joined_names([Path("/runs/a"), Path("/runs/b")])
     'a+b'
-    >>> joined_names([Path("/runs/a/out"), Path("/runs/b/out")])
+    >>> joined_names([Path("/runs/b/out"), Path("/runs/a/out")])
     'a+b'
     """
     parts = [Path(os.path.abspath(place)).parts[1:] for place in places]  # noqa: PTH100 - links stay
     while all(len(each) > 1 for each in parts) and len({each[-1] for each in parts}) == 1:
         parts = [each[:-1] for each in parts]
     if len(set(parts)) < len(parts):  # one directory twice
-        return "+".join(place.name for place in places)
-    return "+".join(each[-1] if each else "" for each in parts)
+        return _JOINT.join(sorted(place.name for place in places))
+    return _JOINT.join(sorted(each[-1] if each else "" for each in parts))
 
 
 def open_measured(path: Path, *, table_protocol: str = "paper-1") -> Collection[Row]:

@@ -43,7 +43,7 @@ def rows(folder, *others):
     """Read the rows of a directory, or those of several that are one group."""
     if not others:
         return {row.group: row for row in read_rows(folder / "rows.jsonl")}
-    names = "+".join(path.name for path in (folder, *others))
+    names = "+".join(sorted(path.name for path in (folder, *others)))
     return {row.group: row for row in read_rows(folder.parent / f"{names}.rows.jsonl")}
 
 
@@ -264,6 +264,19 @@ def told(mdtree, *runs, code=0):
     assert ran.code == code, ran.err
     assert "from the measurements in" not in ran.err
     return ran.err
+
+
+def test_the_order_of_runs_does_not_matter(mdtree, both):
+    turned = both[::-1]
+    forth, back = mdtree("diagnose", *both), mdtree("diagnose", *turned)
+    assert (back.code, back.out, back.err) == (0, forth.out, forth.err)
+    assert diagnose(list(turned)) == diagnose(list(both))
+    again = mdtree("measure", *turned, *MEASURE)
+    assert "0 measured, 1 already there" in again.out
+    assert mdtree("measure", *turned, *MODEL, *DATA, "--metrics", "spectrum").code == 0
+    (row,) = rows(*both).values()
+    assert list(row.provenance.weights) == ["run-0/weights.pt", "run-1/weights.pt"]
+    assert row.provenance.metrics == ("error_rate", "spectrum")
 
 
 def test_rows_of_other_runs_with_the_same_names_are_not_judged(mdtree, both, tmp_path):

@@ -14,6 +14,7 @@ from mdtree.rows import (
     find_rows,
     is_rows,
     joined_names,
+    joint_rows,
     load_rows,
     rows_file,
     write_rows,
@@ -98,9 +99,10 @@ def test_the_whole_command_says_so_in_one_line_with_exit_code_2(tmp_path, mdtree
         (["/runs/run-1", "/runs/run-2"], "run-1+run-2"),
         (["/runs/a/out", "/runs/b/out"], "a+b"),
         (["/x/a/logs/out", "/y/a/logs/out"], "x+y"),
-        (["/runs/a/out", "/runs/b/other"], "out+other"),
+        (["/runs/a/out", "/runs/b/other"], "other+out"),
         (["/runs/out", "/runs/out"], "out+out"),
-        (["/out", "/"], "out+"),
+        (["/out", "/"], "+out"),
+        (["/runs/run-2", "/runs/run-1"], "run-1+run-2"),
     ],
 )
 def test_directories_that_are_called_alike_are_named_by_what_differs(places, names):
@@ -134,6 +136,16 @@ def test_rows_of_several_directories_are_found_by_their_parent_and_by_each_of_th
     assert find_rows(runs) == find_rows(runs / "run-0") == find_rows(runs / "run-1") == joint
     with pytest.raises(RowsError, match=r"run-10 has no rows"):
         find_rows(runs / "run-10")
+
+
+@pytest.mark.parametrize("name", ["run-0+run-1", "run-1+run-0"])
+def test_the_order_of_directories_does_not_matter(runs, name):
+    one, other = runs / "run-0", runs / "run-1"
+    assert joint_rows(one, [other]) == rows_file(other, None, [one])
+    write_rows(runs / f"{name}.rows.jsonl", [row(cka=0.5)])  # an older mdtree kept the order
+    assert joint_rows(one, [other]) == joint_rows(other, [one]) == runs / f"{name}.rows.jsonl"
+    assert rows_file(other, None, [one]) == runs / "run-0+run-1.rows.jsonl"
+    assert joint_rows(one, [runs / "run-10"]) == runs / "run-0+run-10.rows.jsonl"
 
 
 def test_relative_names_are_found_too(runs, monkeypatch):
