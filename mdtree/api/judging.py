@@ -19,6 +19,7 @@ from mdtree.api.arguments import (
 )
 from mdtree.api.results import Verdicts
 from mdtree.diagnosis import Diagnoser, can_be_diagnosed, diagnoser_for, with_facts
+from mdtree.exceptions import RowsError
 from mdtree.executors import ExecutorConfig
 from mdtree.recipes import NO_RECIPE, Recipe, checked_facts, has_recipe, rows_alone
 from mdtree.rows import (
@@ -123,7 +124,8 @@ def diagnose(
             curve only until the verdict can no longer change.
         recipe: as in `measure`, and so are the arguments from here to `allow_download`.
         protocol: the way of measuring.
-        out: the file of rows.
+        out: the file of rows: what is measured is added to it; without a recipe, its rows of these
+            networks are judged.
         device: where to compute.
         workers: how many processes, or an `ExecutorConfig`.
         seed: of everything drawn.
@@ -147,6 +149,7 @@ def diagnose(
     Raises:
         AccuracyError: The measured accuracy is not the expected one.
         ProtocolError: tree and rows were measured in different ways.
+        RowsError: the file that `out` names holds no rows of these networks.
         MdtreeError: the source cannot be measured or read, or no tree fits it.
 
     Examples:
@@ -196,7 +199,7 @@ def diagnose(
         return Verdicts.of(found.diagnoser, found.rows)
     subject, others = as_runs(source, others)
     is_path = isinstance(subject, str | Path)
-    known = _known((subject, *others), recipe) if is_path else all_rows(subject, failed=True)
+    known = _known((subject, *others), recipe, out) if is_path else all_rows(subject, failed=True)
     if known is None:
         from mdtree.measurement import make_request, rows_from_files
         from mdtree.sequential_diagnosis import SequentialDiagnosis
@@ -238,18 +241,23 @@ def diagnose(
 
 
 def _known(
-    sources: Sequence[str | Path], recipe: str | Path | Recipe | None
+    sources: Sequence[str | Path],
+    recipe: str | Path | Recipe | None,
+    named: str | Path | None,
 ) -> Sequence[Row] | None:
     """Read the rows of what cannot be measured further, of the networks that are there now."""
-    file = rows_alone(sources, recipe)
+    file = rows_alone(sources, recipe, rows=named)
     if file is None:
         return None
+    is_named = named is not None and file == Path(named)
     rows = all_rows(file, failed=True)
-    if len(sources) == 1 and not os.path.isdir(sources[0]):  # noqa: PTH112 - Path.is_dir fails for names that are too long
+    if not is_named and len(sources) == 1 and not os.path.isdir(sources[0]):  # noqa: PTH112 - Path.is_dir fails for names that are too long
         return rows
     from mdtree.measurement import rows_of_networks
 
-    kept, left_out = rows_of_networks(rows, measured_file(file), sources)
+    kept, left_out = rows_of_networks(rows, measured_file(file), sources, named=is_named)
+    if not kept and is_named:
+        raise RowsError(f"{left_out}; to judge it all the same, pass it as the source")
     if left_out:
         warnings.warn(left_out, UserWarning, stacklevel=3)  # where `mdtree.diagnose` was called
     return kept or None

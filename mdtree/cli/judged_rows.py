@@ -13,7 +13,7 @@ from mdtree.cli.measuring_options import make_request, named_recipe
 from mdtree.cli.notices import FoundPrinter, tell_of_cut_line
 from mdtree.cli.screens import tell
 from mdtree.cli.stop_signals import resumable
-from mdtree.exceptions import MdtreeError
+from mdtree.exceptions import MdtreeError, RowsError
 from mdtree.messages import chance, listed, plural, printable, shortened
 from mdtree.recipes import NO_RECIPE, RECIPE_NAME, has_recipe, rows_alone
 from mdtree.render.formatting import about
@@ -46,10 +46,10 @@ def judged_rows(
 ) -> tuple[Diagnoser, list[Row]]:
     """Return the rows that are judged, measured as far as the verdicts need, and their judge."""
     recipe = named_recipe(options, paths[0])
-    known_rows = rows_alone(paths, recipe)
+    known_rows = rows_alone(paths, recipe, rows=options["rows_path"])
     if known_rows is None and has_recipe(paths[0], recipe):
         return _measured(paths, tree_name, only, facts, options)
-    known = [] if known_rows is None else _known(paths, known_rows)
+    known = [] if known_rows is None else _known(paths, known_rows, options["rows_path"])
     if known_rows is None or not known:
         return _from_files(paths, tree_name, only, facts, options)
     from mdtree.diagnosis import with_facts
@@ -62,14 +62,16 @@ def judged_rows(
     return _diagnoser(rows, tree_name, options), rows
 
 
-def _known(paths: tuple[str | Path, ...], file: Path) -> list[Row]:
+def _known(paths: tuple[str | Path, ...], file: Path, named: Path | None) -> list[Row]:
     """Read rows; of those of directories, only the ones of the networks that are there now."""
     rows = load_rows(file, failed=True)
-    if len(paths) == 1 and not os.path.isdir(paths[0]):  # noqa: PTH112 - Path.is_dir fails for names that are too long
+    if file != named and len(paths) == 1 and not os.path.isdir(paths[0]):  # noqa: PTH112 - Path.is_dir fails for names that are too long
         return rows
     from mdtree.measurement import rows_of_networks
 
-    rows, left_out = rows_of_networks(rows, measured_file(file), paths)
+    rows, left_out = rows_of_networks(rows, measured_file(file), paths, named=file == named)
+    if not rows and file == named:
+        raise RowsError(f"--rows: {left_out}; to judge it all the same: mdtree diagnose {file}")
     if left_out:
         tell(printable(left_out))
     return rows
@@ -106,7 +108,7 @@ def _tell_of_rows(path: str | Path, known: Path, options: dict[str, Any]) -> Non
             f"{', '.join(given)}: {rows} holds measurements, and no recipe says how to measure "
             "again: name --model and --data or --recipe, or move that file away"
         )
-    if Path(path).is_dir():
+    if Path(path).is_dir() or known == options["rows_path"]:
         tell(f"from the measurements in {rows}")
 
 
@@ -129,6 +131,10 @@ def _from_files(
         "no recipe: a first answer from the weights and from what the trainer logged; to measure "
         f"the networks, name data and model (--data, --model) or write {RECIPE_NAME}",
     )
+    if options["rows_path"] is not None:
+        tell(
+            f"--rows: {printable(str(options['rows_path']))} is not there, and nothing is measured"
+        )
     for hint in not_read(paths):
         tell(hint)
     return _diagnoser(rows, name, options), rows

@@ -35,7 +35,8 @@ def rows_of_networks(
         rows: All rows of the file.
         file: Where they are, for the sentence.
         sources: The directory that was measured, or the directories of one group.
-        named: The user names the file: it need not be of this directory.
+        named: The user names the file, which may hold anything else: rows of all directories that
+            are one group count more than those of some.
 
     Returns:
         The rows, and the sentence; it is empty if all are kept.
@@ -57,6 +58,9 @@ def rows_of_networks(
     unknown = [place for place, own in zip(places, digests, strict=True) if not own & known]
     if unknown:
         return [], _says_none(file, unknown if known else places)
+    of_all = [row for row in kept if all(_networks(row) & own for own in digests)]
+    if named:  # it may hold anything else
+        return of_all or kept, ""
     return kept, _says_left_out(rows, kept, file, places)
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from mdtree import diagnose
-from mdtree.exceptions import MdtreeError
+from mdtree.exceptions import MdtreeError, RowsError
 from mdtree.models import mlp
 from mdtree.rows import read_rows
 from mdtree.runtime.torchvision import usable
@@ -277,6 +277,44 @@ def test_the_order_of_runs_does_not_matter(mdtree, both):
     (row,) = rows(*both).values()
     assert list(row.provenance.weights) == ["run-0/weights.pt", "run-1/weights.pt"]
     assert row.provenance.metrics == ("error_rate", "spectrum")
+
+
+def test_rows_under_another_name_are_judged_where_they_are_named(mdtree, both, tmp_path):
+    """Of one directory and of several, in a file that holds others, too."""
+    other = tmp_path / "other.jsonl"
+    for runs in (both, both[:1], [tmp_path / "x" / "run-1"]):
+        assert mdtree("measure", *runs, *MEASURE, "--out", other).code == 0
+    for runs, group in ((both, "run-0+run-1"), (both[:1], "run-0")):
+        ran = mdtree("diagnose", *runs, "--rows", other, "--json")
+        assert ran.code == 0, ran.err
+        assert f"from the measurements in {other}" in ran.err
+        assert [each["group"] for each in json.loads(ran.out)["verdicts"]] == [group]
+    weights = mdtree("diagnose", both[0] / "weights.pt", "--rows", other)
+    assert f"from the measurements in {other}" in weights.err
+    assert [verdict.group for verdict in diagnose(both[0], out=other)] == ["run-0"]
+
+
+def test_named_rows_of_other_networks_are_refused_and_missing_ones_told(mdtree, both, tmp_path):
+    other = tmp_path / "other.jsonl"
+    assert mdtree("measure", both[0], *MEASURE, "--out", other).code == 0
+    for runs in ([tmp_path / "x" / "run-1"], both):
+        ran = mdtree("diagnose", *runs, "--rows", other)
+        assert (ran.code, ran.out) == (2, "")
+        assert ran.err.startswith(f"error: --rows: {other} was not read: its measurements are of")
+        assert ran.err.endswith(f"to judge it all the same: mdtree diagnose {other}\n")
+    with pytest.raises(RowsError, match="pass it as the source"):
+        diagnose(tmp_path / "x" / "run-1", out=other)
+    gone = mdtree("diagnose", both[0], "--rows", tmp_path / "gone.jsonl")
+    assert gone.code == 0
+    assert f"--rows: {tmp_path / 'gone.jsonl'} is not there" in gone.err
+
+
+def test_the_rows_of_a_directory_are_its_own_where_they_are_named(mdtree, run):
+    assert mdtree("measure", run, *MEASURE).code == 0
+    for path in run.glob("*.pt"):
+        path.unlink()
+    ran = mdtree("diagnose", run, "--rows", run / "rows.jsonl")
+    assert (ran.code, ran.out) == (0, mdtree("diagnose", run).out)
 
 
 def test_rows_of_other_runs_with_the_same_names_are_not_judged(mdtree, both, tmp_path):

@@ -109,7 +109,13 @@ def test_of_a_named_file_only_the_rows_of_these_networks_are_kept(runs, tmp_path
     (place, _), (first, second) = runs
     file = tmp_path / "all.jsonl"
     rows = [row(first), row(second, group="other"), row(group="elsewhere")]
-    kept, left_out = groups(rows, file, [place], named=True)
-    assert kept == ["group"]
-    assert "read without other, elsewhere: " in left_out
+    assert groups(rows, file, [place], named=True) == (["group"], "")
     assert groups([row(second)], file, [place], named=True)[0] == []
+
+
+def test_rows_of_a_whole_group_come_before_those_of_its_parts(runs, tmp_path):
+    places, (first, second) = runs
+    parts = [row(first, group="a"), row(second, group="b")]
+    whole = row(first, second, group="a+b")
+    assert groups([*parts, whole], tmp_path / "all.jsonl", places, named=True)[0] == ["a+b"]
+    assert groups(parts, tmp_path / "all.jsonl", places, named=True)[0] == ["a", "b"]
