@@ -28,7 +28,9 @@ from mdtree.rows import (
     Fact,
     Row,
     check_protocol,
+    load_rows,
     measured_file,
+    named_apart,
     of_protocol,
 )
 from mdtree.trees import SavedTree
@@ -114,7 +116,8 @@ def diagnose(
 
     Args:
         source: a directory of checkpoints, a file of rows, a table, or the rows themselves;
-            several directories are one with `others`.
+            several directories are one with `others`.  In a file, groups of several zoos that have
+            the same name are called `zoo/group`, by the fact `zoo`.
         tree: a tree, its file, or the name of one that comes with mdtree; without it, the one for
             the protocol that was fitted on the most groups.
         confidence: the probability below which a verdict is `unsure`.
@@ -250,14 +253,18 @@ def _known(
     if file is None:
         return None
     is_named = named is not None and file == Path(named)
-    rows = all_rows(file, failed=True)
+    notices: list[str] = []
     if not is_named and len(sources) == 1 and not os.path.isdir(sources[0]):  # noqa: PTH112 - Path.is_dir fails for names that are too long
-        return rows
-    from mdtree.measurement import rows_of_networks
+        rows = load_rows(file, failed=True, by_zoo=True, notice=notices.append)
+        kept = named_apart(rows)
+    else:
+        from mdtree.measurement import rows_of_networks
 
-    kept, left_out = rows_of_networks(rows, measured_file(file), sources, named=is_named)
-    if not kept and is_named:
-        raise RowsError(f"{left_out}; to judge it all the same, pass it as the source")
-    if left_out:
-        warnings.warn(left_out, UserWarning, stacklevel=3)  # where `mdtree.diagnose` was called
+        rows = load_rows(file, failed=True)
+        kept, left_out = rows_of_networks(rows, measured_file(file), sources, named=is_named)
+        if not kept and is_named:
+            raise RowsError(f"{left_out}; to judge it all the same, pass it as the source")
+        notices += [left_out] if left_out else []
+    for text in notices:
+        warnings.warn(text, UserWarning, stacklevel=3)  # where `mdtree.diagnose` was called
     return kept or None

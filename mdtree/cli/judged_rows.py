@@ -10,14 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 from mdtree.cli.executor_options import make_executor_config, results_alone, share_of_work
 from mdtree.cli.measuring_options import make_request, named_recipe
-from mdtree.cli.notices import FoundPrinter, tell_of_cut_line
+from mdtree.cli.notices import FoundPrinter, rows_of_zoos, tell_of_cut_line
 from mdtree.cli.screens import tell
 from mdtree.cli.stop_signals import resumable
 from mdtree.exceptions import MdtreeError, RowsError
 from mdtree.messages import chance, listed, plural, printable, shortened
 from mdtree.recipes import NO_RECIPE, RECIPE_NAME, has_recipe, rows_alone
 from mdtree.render.formatting import about
-from mdtree.rows import ROWS_NAME, Row, load_rows, measured_file, of_protocol, rows_file
+from mdtree.rows import (
+    ROWS_NAME,
+    Row,
+    load_rows,
+    measured_file,
+    named_apart,
+    of_protocol,
+    rows_file,
+)
 
 if TYPE_CHECKING:
     from mdtree.diagnosis import Diagnoser
@@ -64,12 +72,13 @@ def judged_rows(
 
 def _known(paths: tuple[str | Path, ...], file: Path, named: Path | None) -> list[Row]:
     """Read rows; of those of directories, only the ones of the networks that are there now."""
-    rows = load_rows(file, failed=True)
     if file != named and len(paths) == 1 and not os.path.isdir(paths[0]):  # noqa: PTH112 - Path.is_dir fails for names that are too long
-        return rows
+        return named_apart(rows_of_zoos(file, None, failed=True))
     from mdtree.measurement import rows_of_networks
 
-    rows, left_out = rows_of_networks(rows, measured_file(file), paths, named=file == named)
+    rows, left_out = rows_of_networks(
+        load_rows(file, failed=True), measured_file(file), paths, named=file == named
+    )
     if not rows and file == named:
         raise RowsError(f"--rows: {left_out}; to judge it all the same: mdtree diagnose {file}")
     if left_out:
@@ -81,10 +90,14 @@ def _chosen(rows: list[Row], only: tuple[str, ...]) -> list[Row]:
     from mdtree.messages import nearest
 
     group_names = [row.group for row in rows]
+    short = [row.group.removeprefix(f"{row.facts.get('zoo')}/") for row in rows]  # in any zoo
     for name in only:
-        if name not in group_names:
+        if name not in group_names and name not in short:
             raise MdtreeError(f"there is no group {name!r}{nearest(name, group_names)}")
-    return [row for row in rows if not only or row.group in only]
+    wanted = set(only)
+    return [
+        row for row, name in zip(rows, short, strict=True) if not only or {row.group, name} & wanted
+    ]
 
 
 def _diagnoser(rows: Sequence[Row], name: str | None, options: dict[str, Any]) -> Diagnoser:

@@ -10,6 +10,7 @@ import codecs
 import json
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from mdtree.exceptions import OutputError, ProtocolError, RecipeError, RowsError, TreeError
@@ -31,6 +32,8 @@ __all__ = [
     "joint_rows",
     "load_rows",
     "measured_file",
+    "name_with_zoo",
+    "named_apart",
     "of_protocol",
     "one_protocol",
     "open_measured",
@@ -236,6 +239,25 @@ def load_rows(
         of = f" of protocol {protocol!r}" if protocol else ""
         raise RowsError(f"{path} has no measured rows{of}")
     return rows
+
+
+def named_apart(rows: Sequence[Row]) -> list[Row]:
+    """Call groups by zoo and name, `zoo/group`, if groups of several zoos are called alike.
+
+    Rows that name no zoo keep their names.
+    """
+    if len({row.key for row in rows}) == len(rows):
+        return list(rows)
+    named = [replace(row, group=name_with_zoo(row)) for row in rows]
+    if len({row.key for row in named}) == len(rows):
+        return named
+    return [replace(row, group=name_with_zoo(row, quoted=True)) for row in rows]  # 1 and "1"
+
+
+def name_with_zoo(row: Row, *, quoted: bool = False) -> str:
+    """Return the name of a group after that of its zoo, if it has one."""
+    zoo = row.facts.get("zoo")
+    return row.group if zoo is None else f"{json.dumps(zoo) if quoted else zoo}/{row.group}"
 
 
 def of_protocol(rows: Sequence[Row], protocol: str) -> list[Row]:

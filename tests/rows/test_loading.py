@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from mdtree.rows import (
     joined_names,
     joint_rows,
     load_rows,
+    named_apart,
     rows_file,
     write_rows,
 )
@@ -201,3 +203,25 @@ def test_other_files_are_no_rows(tmp_path, text):
     assert not is_rows(path)
     assert not is_rows(tmp_path)
     assert not is_rows(tmp_path / "absent")
+
+
+def of_zoo(group, zoo=None):
+    return replace(row(cka=0.5), group=group, facts={} if zoo is None else {"zoo": zoo})
+
+
+@pytest.mark.parametrize(
+    ("zoos", "names"),
+    [
+        (["a", "b"], ["a/w", "b/w"]),
+        (["a", None], ["a/w", "w"]),
+        ([1, "1"], ["1/w", '"1"/w']),
+    ],
+)
+def test_groups_that_are_called_alike_are_named_after_their_zoo(zoos, names):
+    rows = [of_zoo("w", zoo) for zoo in zoos]
+    assert [each.group for each in named_apart(rows)] == names
+
+
+def test_groups_of_several_zoos_with_names_of_their_own_keep_them():
+    rows = [of_zoo("v", "a"), of_zoo("w", "b")]
+    assert named_apart(rows) == rows
