@@ -252,7 +252,7 @@ def _known(
     file = rows_alone(sources, recipe, rows=named)
     if file is None:
         return None
-    is_named = named is not None and file == Path(named)
+    is_named = named is not None and file == Path(named) != Path(sources[0])
     notices: list[str] = []
     if not is_named and len(sources) == 1 and not os.path.isdir(sources[0]):  # noqa: PTH112 - Path.is_dir fails for names that are too long
         rows = load_rows(file, failed=True, by_zoo=True, notice=notices.append)

@@ -72,14 +72,15 @@ def judged_rows(
 
 def _known(paths: tuple[str | Path, ...], file: Path, named: Path | None) -> list[Row]:
     """Read rows; of those of directories, only the ones of the networks that are there now."""
-    if file != named and len(paths) == 1 and not os.path.isdir(paths[0]):  # noqa: PTH112 - Path.is_dir fails for names that are too long
+    is_named = file == named and file != paths[0]
+    if not is_named and len(paths) == 1 and not os.path.isdir(paths[0]):  # noqa: PTH112 - Path.is_dir fails for names that are too long
         return named_apart(rows_of_zoos(file, None, failed=True))
     from mdtree.measurement import rows_of_networks
 
     rows, left_out = rows_of_networks(
-        load_rows(file, failed=True), measured_file(file), paths, named=file == named
+        load_rows(file, failed=True), measured_file(file), paths, named=is_named
     )
-    if not rows and file == named:
+    if not rows and is_named:
         raise RowsError(f"--rows: {left_out}; to judge it all the same: mdtree diagnose {file}")
     if left_out:
         tell(printable(left_out))
@@ -144,7 +145,7 @@ def _from_files(
         "no recipe: a first answer from the weights and from what the trainer logged; to measure "
         f"the networks, name data and model (--data, --model) or write {RECIPE_NAME}",
     )
-    if options["rows_path"] is not None:
+    if options["rows_path"] is not None and not os.path.exists(options["rows_path"]):  # noqa: PTH110 - as in _known
         tell(
             f"--rows: {printable(str(options['rows_path']))} is not there, and nothing is measured"
         )

@@ -315,6 +315,9 @@ def test_the_rows_of_a_directory_are_its_own_where_they_are_named(mdtree, run):
         path.unlink()
     ran = mdtree("diagnose", run, "--rows", run / "rows.jsonl")
     assert (ran.code, ran.out) == (0, mdtree("diagnose", run).out)
+    file = run / "rows.jsonl"
+    assert mdtree("diagnose", file, "--rows", file).out == ran.out
+    assert [verdict.group for verdict in diagnose(file, out=file)] == ["run"]
 
 
 def test_rows_of_other_runs_with_the_same_names_are_not_judged(mdtree, both, tmp_path):
