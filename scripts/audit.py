@@ -91,6 +91,9 @@ def checked(title: str, versions: dict[str, str]) -> tuple[bool, bool]:
 
 def main() -> int:
     """Check both lists of this project, or of another folder of the same form."""
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        print(__doc__)
+        return 0
     words = [word for word in sys.argv[1:] if word != "--strict"]
     folder = Path(words[0]) if words else ROOT
     answers = [checked("locked", locked(folder)), checked("floors", floors(folder))]

@@ -16,6 +16,9 @@ FLOOR = 0.99  # raise it when the share has grown
 
 def main() -> None:
     """Print what is not known, and fail below the floor."""
+    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):  # noqa: PLR2004 - one argument
+        print(__doc__)
+        sys.exit(0 if {"-h", "--help"} & set(sys.argv[1:]) else 2)
     ran = subprocess.run(
         [sys.argv[1], "--verifytypes", "mdtree", "--ignoreexternal", "--outputjson"],
         check=False,  # 1 below 100 %

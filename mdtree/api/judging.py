@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,9 +20,20 @@ from mdtree.api.arguments import (
 )
 from mdtree.api.results import Verdicts
 from mdtree.diagnosis import Diagnoser, can_be_diagnosed, diagnoser_for, with_facts
+from mdtree.exceptions import RowsError
 from mdtree.executors import ExecutorConfig
 from mdtree.recipes import NO_RECIPE, Recipe, checked_facts, has_recipe, rows_alone
-from mdtree.rows import DEFAULT_PROTOCOL, TARGET, Fact, Row, check_protocol, of_protocol
+from mdtree.rows import (
+    DEFAULT_PROTOCOL,
+    TARGET,
+    Fact,
+    Row,
+    check_protocol,
+    load_rows,
+    measured_file,
+    named_apart,
+    of_protocol,
+)
 from mdtree.trees import SavedTree
 from mdtree.trees.bundled import find_tree
 from mdtree.trees.fit import fit_tree
@@ -104,7 +117,8 @@ def diagnose(
 
     Args:
         source: a directory of checkpoints, a file of rows, a table, or the rows themselves;
-            several directories are one with `others`.
+            several directories are one with `others`.  In a file, groups of several zoos that have
+            the same name are called `zoo/group`, by the fact `zoo`.
         tree: a tree, its file, or the name of one that comes with mdtree; without it, the one for
             the protocol that was fitted on the most groups.
         confidence: the probability below which a verdict is `unsure`.
@@ -114,7 +128,8 @@ def diagnose(
             curve only until the verdict can no longer change.
         recipe: as in `measure`, and so are the arguments from here to `allow_download`.
         protocol: the way of measuring.
-        out: the file of rows.
+        out: the file of rows: what is measured is added to it; without a recipe, its rows of these
+            networks are judged.
         device: where to compute.
         workers: how many processes, or an `ExecutorConfig`.
         seed: of everything drawn.
@@ -138,6 +153,7 @@ def diagnose(
     Raises:
         AccuracyError: The measured accuracy is not the expected one.
         ProtocolError: tree and rows were measured in different ways.
+        RowsError: the file that `out` names holds no rows of these networks.
         MdtreeError: the source cannot be measured or read, or no tree fits it.
 
     Examples:
@@ -188,8 +204,8 @@ def diagnose(
         return Verdicts.of(found.diagnoser, found.rows)
     subject, others = as_runs(source, others)
     is_path = isinstance(subject, str | Path)
-    known_rows = rows_alone((subject, *others), recipe) if is_path else None
-    if is_path and known_rows is None:
+    known = _known((subject, *others), recipe, out) if is_path else all_rows(subject, failed=True)
+    if known is None:
         from mdtree.measurement import make_request, rows_from_files
         from mdtree.sequential_diagnosis import SequentialDiagnosis
 
@@ -222,9 +238,35 @@ def diagnose(
             rows = [with_facts(row, known_facts) for row in rows_from_files(request)]
             diagnoser = choose_diagnoser(rows)
     else:
-        given = all_rows(known_rows or subject, failed=True)
-        if known_rows is not None:  # a file may hold rows of several protocols
-            given = of_protocol(given, protocol)
-        rows = [with_facts(row, known_facts) for row in given]
+        if is_path:  # a file may hold rows of several protocols
+            known = of_protocol(known, protocol)
+        rows = [with_facts(row, known_facts) for row in known]
         diagnoser = choose_diagnoser(rows)
     return Verdicts.of(diagnoser, filter(can_be_diagnosed, rows))
+
+
+def _known(
+    sources: Sequence[str | Path],
+    recipe: str | Path | Recipe | None,
+    named: str | Path | None,
+) -> Sequence[Row] | None:
+    """Read the rows of what cannot be measured further, of the networks that are there now."""
+    file = rows_alone(sources, recipe, rows=named)
+    if file is None:
+        return None
+    is_named = named is not None and file == Path(named) != Path(sources[0])
+    notices: list[str] = []
+    if not is_named and len(sources) == 1 and not os.path.isdir(sources[0]):  # noqa: PTH112 - Path.is_dir fails for names that are too long
+        rows = load_rows(file, failed=True, by_zoo=True, notice=notices.append)
+        kept = named_apart(rows)
+    else:
+        from mdtree.measurement import rows_of_networks
+
+        rows = load_rows(file, failed=True)
+        kept, left_out = rows_of_networks(rows, measured_file(file), sources, named=is_named)
+        if not kept and is_named:
+            raise RowsError(f"{left_out}; to judge it all the same, pass it as the source")
+        notices += [left_out] if left_out else []
+    for text in notices:
+        warnings.warn(text, UserWarning, stacklevel=3)  # where `mdtree.diagnose` was called
+    return kept or None

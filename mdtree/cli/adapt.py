@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mdtree.cli.notices import learning_rows
+from mdtree.cli.notices import rows_of_zoos
 from mdtree.cli.options import complete_trees
 from mdtree.cli.screens import say, tell
 from mdtree.messages import plural, printable
@@ -76,7 +76,7 @@ def command(
     from mdtree.diagnosis import tree_for
     from mdtree.trees import write_tree
 
-    own_rows = learning_rows(rows, protocol)
+    own_rows = rows_of_zoos(rows, protocol)
     chosen = tree_for(own_rows, tree_name)
     if tree_name is not None:
         chosen = replace(chosen, name=Path(tree_name).name)

@@ -179,14 +179,17 @@ def check_outputs(outputs: Mapping[str, Path | None], **flags: bool) -> None:
 
 def _lines(path: Path) -> dict[RowKey, int]:
     """Return the line of each row in a file of rows; nothing of a table, a folder or a pipe."""
-    from mdtree.rows import Row
+    from mdtree.rows import Row, name_with_zoo
     from mdtree.rows.reading import read_lines
     from mdtree.rows.tables import is_table
 
     if not path.is_file() or is_table(path):
         return {}
     contents = ((line.content, line.number) for line in read_lines(path))
-    return {content.key: number for content, number in contents if isinstance(content, Row)}
+    places = [(content, number) for content, number in contents if isinstance(content, Row)]
+    # groups of several zoos that are called alike are shown with the name of their zoo
+    with_zoo = {(name_with_zoo(row), row.protocol): number for row, number in places}
+    return with_zoo | {row.key: number for row, number in places}
 
 
 @click.command()

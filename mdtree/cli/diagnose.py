@@ -64,7 +64,9 @@ def _percentage(_: click.Context, __: click.Parameter, value: float | None) -> f
     "--rows",
     "rows_path",
     type=click.Path(path_type=Path),
-    help="File for the measurements.  [default: rows.jsonl in the directory]",
+    help="File of the measurements of directories: with a recipe they are added to it, without one "
+    "its rows of these networks are judged.  [default: rows.jsonl in the directory, or of several "
+    "run-0+run-1.rows.jsonl beside them]",
 )
 @click.option(
     "--html",

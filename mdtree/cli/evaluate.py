@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from mdtree.cli.notices import learning_rows
+from mdtree.cli.notices import rows_of_zoos
 from mdtree.cli.options import joined
 from mdtree.cli.progress_bar import Bar
 from mdtree.cli.screens import say, tell
@@ -107,7 +107,7 @@ def command(
         raise MdtreeError("no rows to compare: give both --train and --test, or --benchmark")
     from mdtree.evaluation import CASES, METHODS, evaluate
 
-    train_rows, test_rows = (learning_rows(path, protocol) for path in (train, test))
+    train_rows, test_rows = (rows_of_zoos(path, protocol) for path in (train, test))
     with Bar("evaluating") as bar:
         results = evaluate(
             train_rows,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from mdtree.cli.notices import learning_rows
+from mdtree.cli.notices import rows_of_zoos
 from mdtree.cli.screens import say, tell
 from mdtree.failure_modes import TASKS
 from mdtree.fit_methods import FIT_METHODS
@@ -88,7 +88,7 @@ def command(
     from mdtree.trees.fit import fit_tree
 
     saved = fit_tree(
-        learning_rows(rows, protocol),
+        rows_of_zoos(rows, protocol),
         task=task,
         method=method,
         facts=facts,

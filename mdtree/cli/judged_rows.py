@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -9,14 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 from mdtree.cli.executor_options import make_executor_config, results_alone, share_of_work
 from mdtree.cli.measuring_options import make_request, named_recipe
-from mdtree.cli.notices import FoundPrinter, tell_of_cut_line
+from mdtree.cli.notices import FoundPrinter, rows_of_zoos, tell_of_cut_line
 from mdtree.cli.screens import tell
 from mdtree.cli.stop_signals import resumable
-from mdtree.exceptions import MdtreeError
+from mdtree.exceptions import MdtreeError, RowsError
 from mdtree.messages import chance, listed, plural, printable, shortened
 from mdtree.recipes import NO_RECIPE, RECIPE_NAME, has_recipe, rows_alone
 from mdtree.render.formatting import about
-from mdtree.rows import ROWS_NAME, Row, load_rows, measured_file, of_protocol, rows_file
+from mdtree.rows import (
+    ROWS_NAME,
+    Row,
+    load_rows,
+    measured_file,
+    named_apart,
+    of_protocol,
+    rows_file,
+)
 
 if TYPE_CHECKING:
     from mdtree.diagnosis import Diagnoser
@@ -45,28 +54,51 @@ def judged_rows(
 ) -> tuple[Diagnoser, list[Row]]:
     """Return the rows that are judged, measured as far as the verdicts need, and their judge."""
     recipe = named_recipe(options, paths[0])
-    known_rows = rows_alone(paths, recipe)
-    if known_rows is None:
-        if has_recipe(paths[0], recipe):
-            return _measured(paths, tree_name, only, facts, options)
+    known_rows = rows_alone(paths, recipe, rows=options["rows_path"])
+    if known_rows is None and has_recipe(paths[0], recipe):
+        return _measured(paths, tree_name, only, facts, options)
+    known = [] if known_rows is None else _known(paths, known_rows, options["rows_path"])
+    if known_rows is None or not known:
         return _from_files(paths, tree_name, only, facts, options)
     from mdtree.diagnosis import with_facts
 
     _tell_of_rows(paths[0], known_rows, options)
     tell_of_cut_line(known_rows)
-    known = of_protocol(load_rows(known_rows, failed=True), options["protocol"])
-    rows = [with_facts(row, facts) for row in _chosen(known, only)]
+    rows = [
+        with_facts(row, facts) for row in _chosen(of_protocol(known, options["protocol"]), only)
+    ]
     return _diagnoser(rows, tree_name, options), rows
+
+
+def _known(paths: tuple[str | Path, ...], file: Path, named: Path | None) -> list[Row]:
+    """Read rows; of those of directories, only the ones of the networks that are there now."""
+    is_named = file == named and file != paths[0]
+    if not is_named and len(paths) == 1 and not os.path.isdir(paths[0]):  # noqa: PTH112 - Path.is_dir fails for names that are too long
+        return named_apart(rows_of_zoos(file, None, failed=True))
+    from mdtree.measurement import rows_of_networks
+
+    rows, left_out = rows_of_networks(
+        load_rows(file, failed=True), measured_file(file), paths, named=is_named
+    )
+    if not rows and is_named:
+        raise RowsError(f"--rows: {left_out}; to judge it all the same: mdtree diagnose {file}")
+    if left_out:
+        tell(printable(left_out))
+    return rows
 
 
 def _chosen(rows: list[Row], only: tuple[str, ...]) -> list[Row]:
     from mdtree.messages import nearest
 
     group_names = [row.group for row in rows]
+    short = [row.group.removeprefix(f"{row.facts.get('zoo')}/") for row in rows]  # in any zoo
     for name in only:
-        if name not in group_names:
+        if name not in group_names and name not in short:
             raise MdtreeError(f"there is no group {name!r}{nearest(name, group_names)}")
-    return [row for row in rows if not only or row.group in only]
+    wanted = set(only)
+    return [
+        row for row, name in zip(rows, short, strict=True) if not only or {row.group, name} & wanted
+    ]
 
 
 def _diagnoser(rows: Sequence[Row], name: str | None, options: dict[str, Any]) -> Diagnoser:
@@ -90,7 +122,7 @@ def _tell_of_rows(path: str | Path, known: Path, options: dict[str, Any]) -> Non
             f"{', '.join(given)}: {rows} holds measurements, and no recipe says how to measure "
             "again: name --model and --data or --recipe, or move that file away"
         )
-    if Path(path).is_dir():
+    if Path(path).is_dir() or known == options["rows_path"]:
         tell(f"from the measurements in {rows}")
 
 
@@ -113,6 +145,10 @@ def _from_files(
         "no recipe: a first answer from the weights and from what the trainer logged; to measure "
         f"the networks, name data and model (--data, --model) or write {RECIPE_NAME}",
     )
+    if options["rows_path"] is not None and not os.path.exists(options["rows_path"]):  # noqa: PTH110 - as in _known
+        tell(
+            f"--rows: {printable(str(options['rows_path']))} is not there, and nothing is measured"
+        )
     for hint in not_read(paths):
         tell(hint)
     return _diagnoser(rows, name, options), rows

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mdtree.measurement import FoundGroup, GroupTask
     from mdtree.rows import Fact
 
-__all__ = ["FoundPrinter", "learning_rows", "tell_of_cut_line"]
+__all__ = ["FoundPrinter", "rows_of_zoos", "tell_of_cut_line"]
 
 _WHOLE = 3  # groups that are told in full
 _HISTORY = "history"
@@ -73,8 +73,12 @@ def tell_of_cut_line(rows: Path) -> None:
         )
 
 
-def learning_rows(path: Path, protocol: str | None) -> list[Row]:
-    """Read the rows that a tree learns from or is tested on, and say which others replaced."""
+def rows_of_zoos(path: Path, protocol: str | None, *, failed: bool = False) -> list[Row]:
+    """Read rows that may be of several zoos, and say which others replaced."""
     return load_rows(
-        path, protocol=protocol, by_zoo=True, notice=lambda text: tell(f"note: {printable(text)}")
+        path,
+        protocol=protocol,
+        failed=failed,
+        by_zoo=True,
+        notice=lambda text: tell(f"note: {printable(text)}"),
     )

@@ -19,6 +19,7 @@ from mdtree.cli.executor_options import (
     share_of_work,
 )
 from mdtree.cli.group import Group
+from mdtree.cli.notices import rows_of_zoos
 from mdtree.cli.progress_bar import Bar
 from mdtree.cli.screens import say, tell
 from mdtree.cli.stop_signals import resumable
@@ -225,9 +226,9 @@ def label(
     """
     from mdtree.labelling import label_rows
     from mdtree.render.phase_diagram import phase_svg
-    from mdtree.rows import load_rows, one_protocol
+    from mdtree.rows import named_apart, one_protocol
 
-    all_rows = load_rows(rows, protocol=protocol, failed=True)
+    all_rows = named_apart(rows_of_zoos(rows, protocol, failed=True))
     zoo_rows = [row for row in all_rows if row.measured]
     left_out = [row.group for row in all_rows if not row.measured]
     if left_out:

@@ -7,6 +7,7 @@ from mdtree.measurement.classes import known_classes
 from mdtree.measurement.found_groups import FoundGroup
 from mdtree.measurement.from_files import rows_from_files
 from mdtree.measurement.in_memory import ModelsInMemory
+from mdtree.measurement.known_rows import rows_of_networks
 from mdtree.measurement.members import kept_members
 from mdtree.measurement.plan import Cost, Planned, find_groups, survey
 from mdtree.measurement.request import Request, check_metrics, check_quantities, make_request
@@ -42,5 +43,6 @@ __all__ = [
     "measure",
     "row_within",
     "rows_from_files",
+    "rows_of_networks",
     "survey",
 ]

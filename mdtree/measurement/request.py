@@ -156,7 +156,7 @@ def check_quantities(
 
 def folders_of(request: Request) -> Iterator[Folder]:
     """Join the folders of several directories that differ by seed, by their places in them."""
-    roots = (request.root, *request.others)
+    roots = sorted((request.root, *request.others), key=_by_name)  # whatever came first
     joined: dict[str, list[Path]] = {}
     for root in roots:
         if len(roots) == 1:
@@ -170,6 +170,11 @@ def folders_of(request: Request) -> Iterator[Folder]:
     whole = "." if "." in joined else INNER
     for place, files in joined.items():
         yield Folder(name=names if place == whole else place, files=tuple(files))
+
+
+def _by_name(root: Path) -> tuple[str, Path]:
+    whole = root.absolute()
+    return whole.name, whole
 
 
 def _folders(

@@ -19,8 +19,8 @@ from mdtree.rows import (
     is_address,
     is_rows,
     is_table,
+    joint_rows,
     measured_file,
-    rows_file,
 )
 from mdtree.trust import Trust
 
@@ -92,22 +92,44 @@ def holds_only_rows(source: str | Path, named: str | Path | Recipe | None) -> bo
     return not _has_newer_weights(path, os.path.getmtime(rows))  # noqa: PTH204
 
 
-def rows_alone(sources: Sequence[str | Path], named: str | Path | Recipe | None) -> Path | None:
+def rows_alone(
+    sources: Sequence[str | Path],
+    named: str | Path | Recipe | None,
+    *,
+    rows: str | Path | None = None,
+) -> Path | None:
     """Return where the rows are of what cannot be measured further, or None.
 
-    Several sources are runs that were measured as one group: their rows lie beside them.
+    Several sources are runs that were measured as one group: their rows lie beside them.  `rows` is
+    the file that the user names for those of directories.
     """
     first, *others = sources
+    is_file = not others and not os.path.isdir(first) and holds_only_rows(first, named)  # noqa: PTH112
+    if rows is not None and not is_file and _is_of_sources(rows, sources, named):
+        return Path(rows)
     if not others:
         return Path(first) if holds_only_rows(first, named) else None
     if any(map(is_address, sources)) or has_recipe(first, named):
         return None
+    if not all(os.path.exists(source) for source in sources):  # noqa: PTH110 - as in holds_only_rows
+        return None  # an error where the networks are looked for
     with contextlib.suppress(OSError, OutputError):  # one that must not be written is not ours
-        rows = rows_file(first, None, others)
-        time = os.path.getmtime(rows)  # noqa: PTH204
+        joint = joint_rows(first, others)
+        time = os.path.getmtime(joint)  # noqa: PTH204
         if not any(_has_newer_weights(Path(source), time) for source in sources):
-            return rows
+            return joint
     return None
+
+
+def _is_of_sources(
+    rows: str | Path, sources: Sequence[str | Path], named: str | Path | Recipe | None
+) -> bool:
+    """Return whether a file is there, and may hold rows of what is there and is not measured."""
+    if any(map(is_address, sources)) or has_recipe(sources[0], named):
+        return False
+    if os.path.realpath(rows) == os.path.realpath(measured_file(Path(sources[0]))):
+        return False  # its own, as if it were not named
+    return all(os.path.exists(path) for path in (rows, *sources))  # noqa: PTH110
 
 
 def _has_newer_weights(folder: Path, time: float) -> bool:

@@ -10,6 +10,7 @@ import codecs
 import json
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from mdtree.exceptions import OutputError, ProtocolError, RecipeError, RowsError, TreeError
@@ -28,8 +29,11 @@ __all__ = [
     "is_address",
     "is_rows",
     "joined_names",
+    "joint_rows",
     "load_rows",
     "measured_file",
+    "name_with_zoo",
+    "named_apart",
     "of_protocol",
     "one_protocol",
     "open_measured",
@@ -154,20 +158,42 @@ def rows_file(
     return own(home / ROWS_NAME, home, advice=_ADVICE)
 
 
+def joint_rows(measured: str | Path, others: Sequence[str | Path]) -> Path:
+    """Return the file of rows of several directories; an older one may join them in another order.
+
+    Raises:
+        OutputError: The file must not be written, and so is not ours.
+    """
+    usual = rows_file(measured, None, others)
+    if os.path.exists(usual):  # noqa: PTH110
+        return usual
+    for path in _joint_files(usual.parent):
+        if _parts(path) == _parts(usual):
+            return own(path, usual.parent, advice=_ADVICE)
+    return usual
+
+
+def _parts(path: Path) -> list[str]:
+    """Return which names a file of rows joins, in their order."""
+    return sorted(path.name.removesuffix(f".{ROWS_NAME}").split(_JOINT))
+
+
 def joined_names(places: Sequence[Path]) -> str:
     """Name directories of runs that differ by seed alone; called alike, by what differs above.
 
+    The order in which they are given does not matter.
+
     >>> joined_names([Path("/runs/a"), Path("/runs/b")])
     'a+b'
-    >>> joined_names([Path("/runs/a/out"), Path("/runs/b/out")])
+    >>> joined_names([Path("/runs/b/out"), Path("/runs/a/out")])
     'a+b'
     """
     parts = [Path(os.path.abspath(place)).parts[1:] for place in places]  # noqa: PTH100 - links stay
     while all(len(each) > 1 for each in parts) and len({each[-1] for each in parts}) == 1:
         parts = [each[:-1] for each in parts]
     if len(set(parts)) < len(parts):  # one directory twice
-        return "+".join(place.name for place in places)
-    return "+".join(each[-1] if each else "" for each in parts)
+        return _JOINT.join(sorted(place.name for place in places))
+    return _JOINT.join(sorted(each[-1] if each else "" for each in parts))
 
 
 def open_measured(path: Path, *, table_protocol: str = "paper-1") -> Collection[Row]:
@@ -213,6 +239,25 @@ def load_rows(
         of = f" of protocol {protocol!r}" if protocol else ""
         raise RowsError(f"{path} has no measured rows{of}")
     return rows
+
+
+def named_apart(rows: Sequence[Row]) -> list[Row]:
+    """Call groups by zoo and name, `zoo/group`, if groups of several zoos are called alike.
+
+    Rows that name no zoo keep their names.
+    """
+    if len({row.key for row in rows}) == len(rows):
+        return list(rows)
+    named = [replace(row, group=name_with_zoo(row)) for row in rows]
+    if len({row.key for row in named}) == len(rows):
+        return named
+    return [replace(row, group=name_with_zoo(row, quoted=True)) for row in rows]  # 1 and "1"
+
+
+def name_with_zoo(row: Row, *, quoted: bool = False) -> str:
+    """Return the name of a group after that of its zoo, if it has one."""
+    zoo = row.facts.get("zoo")
+    return row.group if zoo is None else f"{json.dumps(zoo) if quoted else zoo}/{row.group}"
 
 
 def of_protocol(rows: Sequence[Row], protocol: str) -> list[Row]:

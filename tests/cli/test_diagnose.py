@@ -11,6 +11,7 @@ from dataclasses import replace
 import jsonschema
 import pytest
 
+from mdtree import diagnose
 from mdtree.diagnosis import schema
 from mdtree.failure_modes import FAILURE_MODES
 from mdtree.rows import (
@@ -22,6 +23,7 @@ from mdtree.rows import (
     read_rows,
     write_rows,
 )
+from mdtree.rows.row import row_to_json
 from mdtree.trees import write_tree
 from tests.support.disks import mounted
 from tests.support.paths import ROOT
@@ -117,6 +119,58 @@ def test_rows_alone_need_no_checkpoints(mdtree, file_of):
     alone = mdtree("diagnose", path, "--group", "narrow")
     assert alone.out.startswith("group: narrow\n")
     assert "\nverdict: model_small (probability " in alone.out
+
+
+@pytest.fixture
+def two_zoos(tmp_path):
+    """Two groups that are called alike, of two zoos, and one that names none."""
+    rows = [
+        row("wide", facts={"zoo": "a"}),
+        row("wide", facts={"zoo": "b"}, train_error=30.0, connectivity_peak=-45.0),
+        row("narrow"),
+    ]
+    lines = b"".join(row_to_json(each) + b"\n" for each in rows)
+    (tmp_path / "two.jsonl").write_bytes(lines)
+    return tmp_path / "two.jsonl"
+
+
+def test_groups_of_two_zoos_are_told_apart(mdtree, two_zoos, tmp_path):
+    ran = mdtree("diagnose", two_zoos, "--json", "--sarif", tmp_path / "o.sarif")
+    assert (ran.code, ran.err) == (0, "")
+    assert list(verdicts(ran)) == ["a/wide", "b/wide", "narrow"]
+    results = json.loads((tmp_path / "o.sarif").read_text())["runs"][0]["results"]
+    places = {
+        result["locations"][0]["logicalLocations"][0]["name"]: result["locations"][0][
+            "physicalLocation"
+        ]["region"]["startLine"]
+        for result in results
+    }
+    assert places == {"a/wide": 1, "b/wide": 2, "narrow": 3}
+    assert [verdict.group for verdict in diagnose(two_zoos)] == ["a/wide", "b/wide", "narrow"]
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [("a/wide", ["a/wide"]), ("wide", ["a/wide", "b/wide"]), ("narrow", ["narrow"])],
+)
+def test_a_group_is_named_with_its_zoo_or_without(mdtree, two_zoos, name, found):
+    ran = mdtree("diagnose", two_zoos, "--group", name, "--json")
+    assert (ran.code, list(verdicts(ran))) == (0, found)
+    wrong = mdtree("diagnose", two_zoos, "--group", "c/wide")
+    assert wrong.code == 2
+    assert "there is no group 'c/wide'" in wrong.err
+
+
+def test_rows_that_others_replaced_are_told(mdtree, tmp_path):
+    lines = (row_to_json(row("wide", train_error=value)) + b"\n" for value in (1.0, 2.0))
+    (tmp_path / "twice.jsonl").write_bytes(b"".join(lines))
+    ran = mdtree("diagnose", tmp_path / "twice.jsonl", "--json")
+    assert list(verdicts(ran)) == ["wide"]
+    assert ran.err.startswith("note: ")
+    assert "1 row left out, each replaced by a later row" in ran.err
+    with pytest.warns(UserWarning, match="1 row left out") as told:
+        diagnose(tmp_path / "twice.jsonl")
+    assert told[0].filename == __file__
 
 
 def test_a_published_row_gets_the_answer_of_its_table(mdtree, published_table):

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from mdtree import diagnose
+from mdtree.exceptions import MdtreeError, RowsError
 from mdtree.models import mlp
 from mdtree.rows import read_rows
 from mdtree.runtime.torchvision import usable
@@ -42,7 +43,7 @@ def rows(folder, *others):
     """Read the rows of a directory, or those of several that are one group."""
     if not others:
         return {row.group: row for row in read_rows(folder / "rows.jsonl")}
-    names = "+".join(path.name for path in (folder, *others))
+    names = "+".join(sorted(path.name for path in (folder, *others)))
     return {row.group: row for row in read_rows(folder.parent / f"{names}.rows.jsonl")}
 
 
@@ -245,6 +246,114 @@ def test_runs_that_were_measured_together_are_judged_without_their_model(mdtree,
     later = kept.stat().st_mtime + 10
     os.utime(tmp_path / "run-b" / "epoch_10.pt", (later, later))
     assert "no recipe: a first answer" in mdtree("diagnose", *both).err
+
+
+@pytest.fixture
+def both(mdtree, tmp_path):
+    """Two runs that were measured as one group, and others that are called alike."""
+    for seed, name in enumerate(("run-0", "run-1", "x/run-1")):
+        save(tmp_path / name / "weights.pt", seed)
+    runs = (tmp_path / "run-0", tmp_path / "run-1")
+    assert mdtree("measure", *runs, *MEASURE).code == 0
+    return runs
+
+
+def told(mdtree, *runs, code=0):
+    """Diagnose runs from their files alone, though there are rows; return what is said."""
+    ran = mdtree("diagnose", *runs)
+    assert ran.code == code, ran.err
+    assert "from the measurements in" not in ran.err
+    return ran.err
+
+
+def test_the_order_of_runs_does_not_matter(mdtree, both):
+    turned = both[::-1]
+    forth, back = mdtree("diagnose", *both), mdtree("diagnose", *turned)
+    assert (back.code, back.out, back.err) == (0, forth.out, forth.err)
+    assert diagnose(list(turned)) == diagnose(list(both))
+    again = mdtree("measure", *turned, *MEASURE)
+    assert "0 measured, 1 already there" in again.out
+    assert mdtree("measure", *turned, *MODEL, *DATA, "--metrics", "spectrum").code == 0
+    (row,) = rows(*both).values()
+    assert list(row.provenance.weights) == ["run-0/weights.pt", "run-1/weights.pt"]
+    assert row.provenance.metrics == ("error_rate", "spectrum")
+
+
+def test_rows_under_another_name_are_judged_where_they_are_named(mdtree, both, tmp_path):
+    """Of one directory and of several, in a file that holds others, too."""
+    other = tmp_path / "other.jsonl"
+    for runs in (both, both[:1], [tmp_path / "x" / "run-1"]):
+        assert mdtree("measure", *runs, *MEASURE, "--out", other).code == 0
+    for runs, group in ((both, "run-0+run-1"), (both[:1], "run-0")):
+        ran = mdtree("diagnose", *runs, "--rows", other, "--json")
+        assert ran.code == 0, ran.err
+        assert f"from the measurements in {other}" in ran.err
+        assert [each["group"] for each in json.loads(ran.out)["verdicts"]] == [group]
+    weights = mdtree("diagnose", both[0] / "weights.pt", "--rows", other)
+    assert f"from the measurements in {other}" in weights.err
+    assert [verdict.group for verdict in diagnose(both[0], out=other)] == ["run-0"]
+
+
+def test_named_rows_of_other_networks_are_refused_and_missing_ones_told(mdtree, both, tmp_path):
+    other = tmp_path / "other.jsonl"
+    assert mdtree("measure", both[0], *MEASURE, "--out", other).code == 0
+    for runs in ([tmp_path / "x" / "run-1"], both):
+        ran = mdtree("diagnose", *runs, "--rows", other)
+        assert (ran.code, ran.out) == (2, "")
+        assert ran.err.startswith(f"error: --rows: {other} was not read: its measurements are of")
+        assert ran.err.endswith(f"to judge it all the same: mdtree diagnose {other}\n")
+    with pytest.raises(RowsError, match="pass it as the source"):
+        diagnose(tmp_path / "x" / "run-1", out=other)
+    gone = mdtree("diagnose", both[0], "--rows", tmp_path / "gone.jsonl")
+    assert gone.code == 0
+    assert f"--rows: {tmp_path / 'gone.jsonl'} is not there" in gone.err
+
+
+def test_the_rows_of_a_directory_are_its_own_where_they_are_named(mdtree, run):
+    assert mdtree("measure", run, *MEASURE).code == 0
+    for path in run.glob("*.pt"):
+        path.unlink()
+    ran = mdtree("diagnose", run, "--rows", run / "rows.jsonl")
+    assert (ran.code, ran.out) == (0, mdtree("diagnose", run).out)
+    file = run / "rows.jsonl"
+    assert mdtree("diagnose", file, "--rows", file).out == ran.out
+    assert [verdict.group for verdict in diagnose(file, out=file)] == ["run"]
+
+
+def test_rows_of_other_runs_with_the_same_names_are_not_judged(mdtree, both, tmp_path):
+    others = (both[0], tmp_path / "x" / "run-1")
+    err = told(mdtree, *others)
+    assert "run-0+run-1.rows.jsonl was not read: its measurements are of other networks" in err
+    assert "no recipe: a first answer" in err
+    with pytest.warns(UserWarning, match="of other networks than those in"):
+        (verdict,) = diagnose(list(others))
+    assert verdict.group == "run-0+run-1"
+
+
+def test_weights_that_were_copied_back_are_other_networks(mdtree, both, tmp_path):
+    """Their times are older than the rows: `cp -p` keeps them."""
+    for seed, run in enumerate(both, start=10):
+        save(tmp_path / "old.pt", seed)
+        os.utime(tmp_path / "old.pt", (1_000_000_000, 1_000_000_000))
+        shutil.copy2(tmp_path / "old.pt", run / "weights.pt")
+    assert "its measurements are of other networks than those in" in told(mdtree, *both)
+
+
+def test_the_rows_of_a_directory_give_way_to_weights_that_were_copied_back(mdtree, run, tmp_path):
+    assert mdtree("measure", run, *MEASURE).code == 0
+    save(tmp_path / "old.pt", 10)
+    os.utime(tmp_path / "old.pt", (1_000_000_000, 1_000_000_000))
+    shutil.copy2(tmp_path / "old.pt", run / "epoch_10.pt")
+    assert "its measurements are of other networks than those in" in told(mdtree, run)
+
+
+def test_runs_that_vanished_are_not_judged(mdtree, both):
+    (both[1] / "weights.pt").unlink()
+    assert f"there are no weights in {both[1]}" in told(mdtree, *both)
+    both[1].rmdir()
+    assert f"error: {both[1]} does not exist\n" in told(mdtree, *both, code=2)
+    with pytest.raises(MdtreeError, match="run-1 does not exist"):
+        diagnose(list(both))
 
 
 def test_a_network_without_data_is_not_measured_on_other_data(mdtree, run):

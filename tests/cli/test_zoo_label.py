@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mdtree.rows import GroupFailure, Measured, Missing, Row, write_rows
+from mdtree.rows.row import row_to_json
 from tests.support.rows import csv_text
 
 
@@ -342,3 +344,30 @@ def test_groups_without_measurements_are_named(mdtree, tmp_path):
     nothing = mdtree("zoo", "label", written(tmp_path / "lost.jsonl", [lost]))
     assert nothing.code == 2
     assert "has no measured rows" in nothing.err
+
+
+def test_groups_of_two_zoos_are_told_apart(mdtree, tmp_path):
+    """The later row of a name would be counted alone, with the grid of the other zoo."""
+    lines = [
+        row_to_json(replace(each, facts={**each.facts, "zoo": zoo})) + b"\n"
+        for zoo in "ab"
+        for each in UNEVEN
+    ]
+    (tmp_path / "two.jsonl").write_bytes(b"".join(lines))
+    ran = mdtree("zoo", "label", tmp_path / "two.jsonl", "--json")
+    assert (ran.code, ran.err) == (0, "")
+    found = {each["group"]: each["mode"] for each in json.loads(ran.out)["groups"]}
+    assert found == {
+        f"{zoo}/{group}": mode for zoo in "ab" for group, (mode, _, _) in LABELS.items()
+    }
+
+
+def test_rows_that_others_replaced_are_told(mdtree, tmp_path):
+    again = replace(UNEVEN[0], quantities={"test_error": Measured(value=31.0)})
+    (tmp_path / "two.jsonl").write_bytes(
+        b"".join(row_to_json(each) + b"\n" for each in (*UNEVEN, again))
+    )
+    ran = mdtree("zoo", "label", tmp_path / "two.jsonl")
+    assert ran.code == 0
+    assert "note: " in ran.err
+    assert "1 row left out" in ran.err

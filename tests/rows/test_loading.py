@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,9 @@ from mdtree.rows import (
     find_rows,
     is_rows,
     joined_names,
+    joint_rows,
     load_rows,
+    named_apart,
     rows_file,
     write_rows,
 )
@@ -98,9 +101,10 @@ def test_the_whole_command_says_so_in_one_line_with_exit_code_2(tmp_path, mdtree
         (["/runs/run-1", "/runs/run-2"], "run-1+run-2"),
         (["/runs/a/out", "/runs/b/out"], "a+b"),
         (["/x/a/logs/out", "/y/a/logs/out"], "x+y"),
-        (["/runs/a/out", "/runs/b/other"], "out+other"),
+        (["/runs/a/out", "/runs/b/other"], "other+out"),
         (["/runs/out", "/runs/out"], "out+out"),
-        (["/out", "/"], "out+"),
+        (["/out", "/"], "+out"),
+        (["/runs/run-2", "/runs/run-1"], "run-1+run-2"),
     ],
 )
 def test_directories_that_are_called_alike_are_named_by_what_differs(places, names):
@@ -134,6 +138,16 @@ def test_rows_of_several_directories_are_found_by_their_parent_and_by_each_of_th
     assert find_rows(runs) == find_rows(runs / "run-0") == find_rows(runs / "run-1") == joint
     with pytest.raises(RowsError, match=r"run-10 has no rows"):
         find_rows(runs / "run-10")
+
+
+@pytest.mark.parametrize("name", ["run-0+run-1", "run-1+run-0"])
+def test_the_order_of_directories_does_not_matter(runs, name):
+    one, other = runs / "run-0", runs / "run-1"
+    assert joint_rows(one, [other]) == rows_file(other, None, [one])
+    write_rows(runs / f"{name}.rows.jsonl", [row(cka=0.5)])  # an older mdtree kept the order
+    assert joint_rows(one, [other]) == joint_rows(other, [one]) == runs / f"{name}.rows.jsonl"
+    assert rows_file(other, None, [one]) == runs / "run-0+run-1.rows.jsonl"
+    assert joint_rows(one, [runs / "run-10"]) == runs / "run-0+run-10.rows.jsonl"
 
 
 def test_relative_names_are_found_too(runs, monkeypatch):
@@ -189,3 +203,25 @@ def test_other_files_are_no_rows(tmp_path, text):
     assert not is_rows(path)
     assert not is_rows(tmp_path)
     assert not is_rows(tmp_path / "absent")
+
+
+def of_zoo(group, zoo=None):
+    return replace(row(cka=0.5), group=group, facts={} if zoo is None else {"zoo": zoo})
+
+
+@pytest.mark.parametrize(
+    ("zoos", "names"),
+    [
+        (["a", "b"], ["a/w", "b/w"]),
+        (["a", None], ["a/w", "w"]),
+        ([1, "1"], ["1/w", '"1"/w']),
+    ],
+)
+def test_groups_that_are_called_alike_are_named_after_their_zoo(zoos, names):
+    rows = [of_zoo("w", zoo) for zoo in zoos]
+    assert [each.group for each in named_apart(rows)] == names
+
+
+def test_groups_of_several_zoos_with_names_of_their_own_keep_them():
+    rows = [of_zoo("v", "a"), of_zoo("w", "b")]
+    assert named_apart(rows) == rows

@@ -127,3 +127,26 @@ def test_no_floor_admits_a_hole_that_is_known():
         "pillow": "12.2.0",  # CVE-2026-59199 and others
     }
     assert [name for name, version in holes.items() if version in wanted[name]] == []
+
+
+@pytest.mark.parametrize("name", ["audit", "type_completeness"])
+def test_what_a_script_does_is_shown_and_nothing_is_run(name):
+    ran = subprocess.run(
+        [sys.executable, ROOT / "scripts" / f"{name}.py", "--help"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert f"python scripts/{name}.py" in ran.stdout
+
+
+@pytest.mark.parametrize("words", [[], ["--unknown"], ["pyright", "more"]])
+def test_the_share_of_types_takes_one_program(words):
+    program = ROOT / "scripts" / "type_completeness.py"
+    ran = subprocess.run(
+        [sys.executable, program, *words], capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 2
+    assert "type_completeness.py PYRIGHT" in ran.stdout
+    assert "Traceback" not in ran.stderr
