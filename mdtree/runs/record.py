@@ -108,6 +108,8 @@ _FILES: dict[str, tuple[str, _Reader]] = {
     "log.csv": ("a training script", _table),
 }
 _WEIGHTS = ("a training script", _settings(read_arguments))  # what a checkpoint itself tells
+_DECAYED = 100.0  # times that the largest logged rate may be smaller than the one that is told
+_ROUNDED = 1.05  # times that it may be larger
 _SO_FAR = ("steps", "epochs")  # facts that a state knows better than the plan of a run
 
 
@@ -152,6 +154,7 @@ def read_record(weights: Path, root: Path) -> RunRecord:
     rate = history.largest("learning_rate")
     if "learning_rate" not in facts and rate is not None and rate > 0:
         facts["learning_rate"], places["learning_rate"] = rate, places["history"]
+    notes += _other_rate(facts.get("learning_rate"), rate, places)
     return RunRecord(
         trainer=trainer,
         facts=facts,
@@ -180,6 +183,22 @@ def _merge(
             and fact not in _SO_FAR
         ):
             yield f"{fact} is {facts[fact]} in {places[fact]}, {value} in {shown}"
+
+
+def _other_rate(
+    told: Fact | None, logged: float | None, places: Mapping[str, str]
+) -> Iterator[str]:
+    """Yield that a log is hardly of the training that the settings tell of.
+
+    A log may begin late in a schedule, where the rate is smaller, but never larger.
+    """
+    if isinstance(told, str) or not told or not logged:
+        return
+    if not told / _DECAYED <= logged <= _ROUNDED * told:
+        yield (
+            f"learning_rate is {told:g} in {places['learning_rate']}, at most {logged:g} in "
+            f"{places['history']}: are they of the same training?"
+        )
 
 
 def _differ(fact: str, one: Fact, other: Fact) -> bool:

@@ -199,6 +199,20 @@ def test_two_files_that_contradict_each_other_are_told(tmp_path):
     assert record.notes == ("learning_rate is 0.5 in hparams.yaml, 0.1 in args.json",)
 
 
+@pytest.mark.parametrize(
+    ("told", "is_told"), [(0.004, False), (0.003, False), (0.1, True), (0.001, True), (0.3, True)]
+)
+def test_a_log_of_another_learning_rate_is_told(tmp_path, told, is_told):
+    (tmp_path / "args.json").write_text(json.dumps({"lr": told}))
+    rates = {0.1: 0.0001, 0.001: 0.003, 0.3: 0.002}
+    logged = rates.get(told, 0.003)
+    (tmp_path / "history.csv").write_text(f"epoch,lr,train_loss\n1,{logged},2.0\n2,0.0001,1.0\n")
+    notes = read_record(tmp_path / "net.pt", tmp_path).notes
+    said = f"learning_rate is {told:g} in args.json, at most {logged:g} in history.csv: are they "
+    assert [note for note in notes if note.startswith(said)] == (list(notes) if is_told else [])
+    assert bool(notes) is is_told
+
+
 def test_two_files_that_write_one_optimizer_in_two_ways_do_not_contradict_each_other(tmp_path):
     (tmp_path / "hparams.yaml").write_text("optimizer: torch.optim.AdamW\nsched: step")
     (tmp_path / "args.json").write_text('{"opt": "adamw", "sched": "constant"}')
