@@ -225,6 +225,12 @@ def not_read(paths: Sequence[str | Path]) -> Iterator[str]:
                 f"not read: {listed(names, most=_NAMED)} {verb} a recipe or measurements; diagnose "
                 "such a directory by itself"
             )
+        joint = [each for each in near if each.name.endswith(f".{ROWS_NAME}") and "+" in each.name]
+        for file in map(str, joint[:_NAMED]):
+            yield (
+                f"not read: {printable(shortened(file, _LONGEST))}, the measurements of "
+                f"directories within as one group; to use them: mdtree diagnose {printable(file)}"
+            )
         above = path.resolve().parent
         if not within and _tells_more(above):
             yield (

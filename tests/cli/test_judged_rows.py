@@ -32,6 +32,14 @@ def test_so_is_the_directory_above(tmp_path):
     assert "\x1b" not in hint
 
 
+def test_so_are_the_measurements_of_directories_that_were_one_group(tmp_path):
+    file = tmp_path / "run-0+run-1.rows.jsonl"
+    file.write_text("")
+    (tmp_path / "other.rows.jsonl").write_text("")
+    (hint,) = not_read([tmp_path])
+    assert hint.endswith(f"directories within as one group; to use them: mdtree diagnose {file}")
+
+
 def test_where_nothing_is_there_nothing_is_said(tmp_path):
     (tmp_path / "alone").mkdir()
     assert list(not_read([tmp_path / "alone", tmp_path / "gone", "s3://bucket/runs"])) == []
