@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -251,20 +250,19 @@ def _known(
     named: str | Path | None,
 ) -> Sequence[Row] | None:
     """Read the rows of what cannot be measured further, of the networks that are there now."""
-    file = rows_alone(sources, recipe, rows=named)
-    if file is None:
+    found = rows_alone(sources, recipe, rows=named)
+    if found is None:
         return None
-    is_named = named is not None and file == Path(named) != Path(sources[0])
-    notices: list[str] = []
-    if not is_named and len(sources) == 1 and not os.path.isdir(sources[0]):  # noqa: PTH112 - Path.is_dir fails for names that are too long
+    file, notices = found.path, list[str]()
+    if found.is_source:
         rows = load_rows(file, failed=True, by_zoo=True, notice=notices.append)
         kept = named_apart(rows)
     else:
         from mdtree.measurement import rows_of_networks
 
         rows = load_rows(file, failed=True)
-        kept, left_out = rows_of_networks(rows, measured_file(file), sources, named=is_named)
-        if not kept and is_named:
+        kept, left_out = rows_of_networks(rows, measured_file(file), sources, named=found.is_named)
+        if not kept and found.is_named:
             raise RowsError(f"{left_out}; to judge it all the same, pass it as the source")
         notices += [left_out] if left_out else []
     for text in notices:

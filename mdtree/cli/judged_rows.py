@@ -15,11 +15,12 @@ from mdtree.cli.screens import tell
 from mdtree.cli.stop_signals import resumable
 from mdtree.exceptions import MdtreeError, RowsError
 from mdtree.messages import chance, listed, plural, printable, shortened
-from mdtree.recipes import NO_RECIPE, RECIPE_NAME, has_recipe, rows_alone
+from mdtree.recipes import NO_RECIPE, RECIPE_NAME, RowsAlone, has_recipe, rows_alone
 from mdtree.render.formatting import about
 from mdtree.rows import (
     ROWS_NAME,
     Row,
+    is_joint,
     load_rows,
     measured_file,
     named_apart,
@@ -54,33 +55,33 @@ def judged_rows(
 ) -> tuple[Diagnoser, list[Row]]:
     """Return the rows that are judged, measured as far as the verdicts need, and their judge."""
     recipe = named_recipe(options, paths[0])
-    known_rows = rows_alone(paths, recipe, rows=options["rows_path"])
-    if known_rows is None and has_recipe(paths[0], recipe):
+    found = rows_alone(paths, recipe, rows=options["rows_path"])
+    if found is None and has_recipe(paths[0], recipe):
         return _measured(paths, tree_name, only, facts, options)
-    known = [] if known_rows is None else _known(paths, known_rows, options["rows_path"])
-    if known_rows is None or not known:
+    known = [] if found is None else _known(paths, found)
+    if found is None or not known:
         return _from_files(paths, tree_name, only, facts, options)
     from mdtree.diagnosis import with_facts
 
-    _tell_of_rows(paths[0], known_rows, options)
-    tell_of_cut_line(known_rows)
+    _tell_of_rows(paths[0], found.path, options)
+    tell_of_cut_line(found.path)
     rows = [
         with_facts(row, facts) for row in _chosen(of_protocol(known, options["protocol"]), only)
     ]
     return _diagnoser(rows, tree_name, options), rows
 
 
-def _known(paths: tuple[str | Path, ...], file: Path, named: Path | None) -> list[Row]:
+def _known(paths: tuple[str | Path, ...], found: RowsAlone) -> list[Row]:
     """Read rows; of those of directories, only the ones of the networks that are there now."""
-    is_named = file == named and file != paths[0]
-    if not is_named and len(paths) == 1 and not os.path.isdir(paths[0]):  # noqa: PTH112 - Path.is_dir fails for names that are too long
+    file = found.path
+    if found.is_source:
         return named_apart(rows_of_zoos(file, None, failed=True))
     from mdtree.measurement import rows_of_networks
 
     rows, left_out = rows_of_networks(
-        load_rows(file, failed=True), measured_file(file), paths, named=is_named
+        load_rows(file, failed=True), measured_file(file), paths, named=found.is_named
     )
-    if not rows and is_named:
+    if not rows and found.is_named:
         raise RowsError(f"--rows: {left_out}; to judge it all the same: mdtree diagnose {file}")
     if left_out:
         tell(printable(left_out))
@@ -145,7 +146,7 @@ def _from_files(
         "no recipe: a first answer from the weights and from what the trainer logged; to measure "
         f"the networks, name data and model (--data, --model) or write {RECIPE_NAME}",
     )
-    if options["rows_path"] is not None and not os.path.exists(options["rows_path"]):  # noqa: PTH110 - as in _known
+    if options["rows_path"] is not None and not os.path.exists(options["rows_path"]):  # noqa: PTH110 - Path.exists fails for names that are too long
         tell(
             f"--rows: {printable(str(options['rows_path']))} is not there, and nothing is measured"
         )
@@ -225,8 +226,8 @@ def not_read(paths: Sequence[str | Path]) -> Iterator[str]:
                 f"not read: {listed(names, most=_NAMED)} {verb} a recipe or measurements; diagnose "
                 "such a directory by itself"
             )
-        joint = [each for each in near if each.name.endswith(f".{ROWS_NAME}") and "+" in each.name]
-        for file in map(str, joint[:_NAMED]):
+        joint = [str(each) for each in near if is_joint(each)]
+        for file in joint[:_NAMED]:
             yield (
                 f"not read: {printable(shortened(file, _LONGEST))}, the measurements of "
                 f"directories within as one group; to use them: mdtree diagnose {printable(file)}"

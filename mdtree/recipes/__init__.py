@@ -24,6 +24,7 @@ from mdtree.recipes.recipe import GroupSpec, LossSpec, ModelSpec, Recipe, Traini
 from mdtree.recipes.source import (
     NO_RECIPE,
     RecipeSource,
+    RowsAlone,
     find_recipe,
     has_recipe,
     holds_only_rows,
@@ -48,6 +49,7 @@ __all__ = [
     "ModelSpec",
     "Recipe",
     "RecipeSource",
+    "RowsAlone",
     "Tensors",
     "TorchvisionData",
     "TrainingSpec",

@@ -27,6 +27,7 @@ from mdtree.trust import Trust
 __all__ = [
     "NO_RECIPE",
     "RecipeSource",
+    "RowsAlone",
     "find_recipe",
     "has_recipe",
     "holds_only_rows",
@@ -92,23 +93,33 @@ def holds_only_rows(source: str | Path, named: str | Path | Recipe | None) -> bo
     return not _has_newer_weights(path, os.path.getmtime(rows))  # noqa: PTH204
 
 
+@dataclass(frozen=True, kw_only=True)
+class RowsAlone:
+    """Rows of what cannot be measured further."""
+
+    path: Path
+    is_source: bool = False  # it is what the user asks about, not a directory of networks
+    is_named: bool = False  # the user names it beside directories, so it may hold anything else
+
+
 def rows_alone(
     sources: Sequence[str | Path],
     named: str | Path | Recipe | None,
     *,
     rows: str | Path | None = None,
-) -> Path | None:
+) -> RowsAlone | None:
     """Return where the rows are of what cannot be measured further, or None.
 
     Several sources are runs that were measured as one group: their rows lie beside them.  `rows` is
     the file that the user names for those of directories.
     """
     first, *others = sources
-    is_file = not others and not os.path.isdir(first) and holds_only_rows(first, named)  # noqa: PTH112
-    if rows is not None and not is_file and _is_of_sources(rows, sources, named):
-        return Path(rows)
+    holds_rows = not others and holds_only_rows(first, named)
+    is_source = holds_rows and not os.path.isdir(first)  # noqa: PTH112
+    if rows is not None and not is_source and _is_of_sources(rows, sources, named):
+        return RowsAlone(path=Path(rows), is_named=True)
     if not others:
-        return Path(first) if holds_only_rows(first, named) else None
+        return RowsAlone(path=Path(first), is_source=is_source) if holds_rows else None
     if any(map(is_address, sources)) or has_recipe(first, named):
         return None
     if not all(os.path.exists(source) for source in sources):  # noqa: PTH110 - as in holds_only_rows
@@ -117,7 +128,7 @@ def rows_alone(
         joint = joint_rows(first, others)
         time = os.path.getmtime(joint)  # noqa: PTH204
         if not any(_has_newer_weights(Path(source), time) for source in sources):
-            return joint
+            return RowsAlone(path=joint)
     return None
 
 

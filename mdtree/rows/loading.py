@@ -27,6 +27,7 @@ __all__ = [
     "find_rows",
     "home_of",
     "is_address",
+    "is_joint",
     "is_rows",
     "joined_names",
     "joint_rows",
@@ -100,6 +101,11 @@ def _joint_files(folder: Path, member: Path | None = None) -> Iterator[Path]:
             parts = name.removesuffix(ending).split(_JOINT)
             if member is None or (len(parts) > 1 and member.name in parts):
                 yield folder / name
+
+
+def is_joint(path: Path) -> bool:
+    """Return whether this is named as rows of directories that were measured as one group."""
+    return path.name.endswith(f".{ROWS_NAME}") and _JOINT in path.name
 
 
 def is_rows(path: Path) -> bool:
