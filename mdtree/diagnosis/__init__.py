@@ -49,6 +49,7 @@ from mdtree.diagnosis.verdict_record import (
     OutOfDistribution,
     Target,
     Verdict,
+    check_confidence,
 )
 
 __all__ = [
@@ -88,6 +89,7 @@ __all__ = [
     "advised_remedy",
     "agreement",
     "can_be_diagnosed",
+    "check_confidence",
     "checked_groups",
     "choose_tree",
     "compare_groups",

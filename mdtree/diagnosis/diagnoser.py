@@ -32,6 +32,7 @@ from mdtree.diagnosis.verdict_record import (
     Basis,
     MissingMeasurement,
     Verdict,
+    check_confidence,
 )
 from mdtree.exceptions import TreeError
 from mdtree.failure_modes import CONFIDENCE, FAILURE_MODES, TASKS
@@ -77,8 +78,7 @@ class Diagnoser:
         seed: int = 0,
         allow_protocol_mismatch: bool = False,
     ) -> None:
-        if not 0 <= confidence <= 1:
-            raise TreeError(f"the confidence must be a probability, 0 to 1; got {confidence}")
+        check_confidence(confidence)
         modes = {name for task in TASKS.values() for name in task.classes}
         for answer in saved.classes:
             if answer not in modes:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from typing import ClassVar
 
 from mdtree.diagnosis.checks import CheckResult
+from mdtree.exceptions import TreeError
 from mdtree.trees import FEATURES
 from mdtree.trees.ood import OutOfDistribution
 
@@ -22,6 +24,7 @@ __all__ = [
     "Target",
     "Verdict",
     "certain_verdict",
+    "check_confidence",
 ]
 
 UNSURE = "unsure"
@@ -209,6 +212,18 @@ class Verdict:
 
     def _repr_html_(self) -> str | None:
         return None if self.page is None else self.page()
+
+
+def check_confidence(confidence: object) -> None:
+    """Refuse what is not a probability.
+
+    Raises:
+        TreeError: The message says what was given.
+
+    """
+    is_number = isinstance(confidence, Real) and not isinstance(confidence, bool)
+    if not is_number or not 0 <= confidence <= 1:  # type: ignore[operator]  # NaN is not
+        raise TreeError(f"the confidence must be a probability, 0 to 1; got {confidence!r:.100}")
 
 
 def certain_verdict(

@@ -14,12 +14,11 @@ from typing import Any
 
 from torch import nn
 
-from mdtree.diagnosis import Verdict, diagnoser_for
+from mdtree.diagnosis import Verdict, check_confidence, diagnoser_for
 from mdtree.exceptions import DivergedError, MdtreeError
 from mdtree.integrations.live_run import LiveRun, check_whole, device_of
 from mdtree.integrations.options import (
     check_budget,
-    check_confidence,
     check_finite_loss,
     check_function,
     check_loss,
@@ -122,7 +121,8 @@ class LiveDiagnosis:
         check_whole_number("items", items, 1)
         check_whole_number("seed", seed, 0)
         check_budget(budget)
-        check_confidence(confidence)
+        if confidence is not None:
+            check_confidence(confidence)
         check_loss(loss)
         check_function("batch", batch)
         self.every_n_epochs = every_n_epochs

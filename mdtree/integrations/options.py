@@ -18,7 +18,6 @@ from mdtree.trees.bundled import find_tree
 
 __all__ = [
     "check_budget",
-    "check_confidence",
     "check_finite_loss",
     "check_function",
     "check_loss",
@@ -42,16 +41,9 @@ def check_whole_number(name: str, number: object, least: int) -> None:
 
 def check_budget(budget: object) -> None:
     """Refuse what is no number of seconds."""
-    if not _is_number(budget) or not budget > 0:  # type: ignore[operator]  # NaN is not
+    is_number = isinstance(budget, int | float) and not isinstance(budget, bool)
+    if not is_number or not budget > 0:  # type: ignore[operator]  # NaN is not
         raise MdtreeError(f"budget must be a positive number of seconds, got {budget!r}")
-
-
-def check_confidence(confidence: object) -> None:
-    """Refuse what is not a probability."""
-    if confidence is None:
-        return
-    if not _is_number(confidence) or not 0 <= confidence <= 1:  # type: ignore[operator]
-        raise MdtreeError(f"the confidence must be a probability, 0 to 1; got {confidence!r:.100}")
 
 
 def check_function(name: str, function: object) -> None:
@@ -133,7 +125,3 @@ def rows_path(name: str, value: str | Path | None) -> Path | None:
 def in_words_of_options(text: str) -> str:
     """Name options of the command line as those of a callback."""
     return _OPTION.sub(lambda found: _OPTIONS[found[1]], text)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -34,9 +34,8 @@ class Sample:
     """Items that were read, and how many there are."""
 
     items: Items
-    amount: (
-        int | None
-    )  # of items in the data; None: a part was read, and nothing tells their length
+    # of items in the data; None: a part was read, and nothing tells how many there are
+    amount: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
