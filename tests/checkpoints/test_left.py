@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mdtree.checkpoints import fetched, remove_temporary_folders
-from tests.support.stopping import WAITING_NETWORK, stop_command
+from tests.support.stopping import WAITING_NETWORK
 from tests.support.troubled import EXECUTORS, run_command
 from tests.support.worker_tasks import PATH
 from tests.support.zoos import change_recipe, rows_of, write_zoo
@@ -67,10 +67,12 @@ def left(place):
     ("how", "workers"),
     [(signal.SIGTERM, 1), (signal.SIGHUP, 1), (signal.SIGINT, 1), (signal.SIGTERM, 2)],
 )
-def test_it_is_gone_when_the_command_is_asked_to_end(mdtree, tmp_path, place, how, workers):
+def test_it_is_gone_when_the_command_is_asked_to_end(
+    mdtree, tmp_path, place, stop_ready_command, how, workers
+):
     args = stored(tmp_path, WAITING_NETWORK)
     until = place / "*.safetensors"  # once a network is fetched
-    code, _, said = stop_command([*args, "--workers", workers], how, until=until)
+    code, _, said = stop_ready_command([*args, "--workers", workers], how, until=until)
     assert code == (130 if how == signal.SIGINT else 128 + how)
     assert said == "\nInterrupted. Run the same command again to resume.\n"
     assert left(place) == []
@@ -93,9 +95,11 @@ def test_it_is_gone_after_workers_were_killed(mdtree, tmp_path, place, way):
     assert left(place) == []
 
 
-def test_what_a_killed_command_has_left_goes_with_the_next(mdtree, tmp_path, place):
+def test_what_a_killed_command_has_left_goes_with_the_next(
+    mdtree, tmp_path, place, stop_ready_command
+):
     args = stored(tmp_path, WAITING_NETWORK)
-    stop_command(args, signal.SIGKILL, until=place / "*.safetensors")
+    stop_ready_command(args, signal.SIGKILL, until=place / "*.safetensors")
     assert len(left(place)) == 1
     assert mdtree(*args).code == 0
     assert left(place) == []

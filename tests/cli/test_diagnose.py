@@ -28,7 +28,7 @@ from mdtree.trees import write_tree
 from tests.support.disks import mounted
 from tests.support.paths import ROOT
 from tests.support.small_gain_models import constant, gain_tree, question
-from tests.support.stopping import WAITING_NETWORK, stop_command
+from tests.support.stopping import WAITING_NETWORK
 from tests.support.zoos import change_recipe, rows_of, write_zoo
 
 PUBLISHED = "published-cifar10-resnet18"
@@ -228,14 +228,14 @@ def test_a_group_that_failed_is_an_error_and_others_are_judged(mdtree, file_of):
     assert "no group could be measured" in alone.err
 
 
-def test_ctrl_c_keeps_what_was_measured(tmp_path):
+def test_ctrl_c_keeps_what_was_measured(tmp_path, stop_ready_command):
     zoo = write_zoo(tmp_path, {f"group-{n}": [2 * n, 2 * n + 1] for n in range(3)})
     (zoo / "waiting_network.py").write_text(WAITING_NETWORK)
     change_recipe(zoo, model={"factory": "waiting_network:net", "kwargs": {"width": 2}})
     rows = zoo / "rows.jsonl"
     args = ["diagnose", zoo, "--recipe", zoo / "mdtree.yaml", "--device", "cpu"]
     # in the second stage, when one of the groups has its row of that too
-    code, out, err = stop_command(args, signal.SIGINT, until=rows, count=4)
+    code, out, err = stop_ready_command(args, signal.SIGINT, until=rows, count=4)
     assert code == 130, err
     assert out == ""
     assert "Run the same command again to resume." in err

@@ -13,7 +13,7 @@ from filelock import FileLock
 from safetensors.torch import load_file
 
 from tests.support.disks import mounted
-from tests.support.stopping import WAITING_NETWORK, stop_command
+from tests.support.stopping import WAITING_NETWORK
 from tests.support.zoos import rows_of
 
 CONFIG = {
@@ -274,19 +274,17 @@ ENDS = {  # exit code, and what is printed
 }
 
 
-def stopped_at(args, out, how):
-    """Stop the command after its first member."""
-    return stop_command([*args, "--out", out], how, until=out / "seed-*.json")
-
-
 @pytest.mark.parametrize(("how", "workers"), [(signal.SIGKILL, 1), (signal.SIGINT, 2)])
-def test_a_stopped_run_goes_on_and_ends_with_the_same_bits(mdtree, config, tmp_path, how, workers):
+def test_a_stopped_run_goes_on_and_ends_with_the_same_bits(
+    mdtree, config, tmp_path, stop_ready_command, how, workers
+):
     module = f"waiting_{tmp_path.name}"
     (tmp_path / f"{module}.py").write_text(WAITING_NETWORK)  # beside the config, where it is found
     train = ["zoo", "train", config(model={"factory": f"{module}:net", "kwargs": {"width": 2}})]
     cut, whole = tmp_path / "cut", tmp_path / "whole"
 
-    assert stopped_at([*train, "--workers", workers], cut, how) == ENDS[how]
+    args = [*train, "--workers", workers, "--out", cut]
+    assert stop_ready_command(args, how, until=cut / "seed-*.json") == ENDS[how]
     done = len([*cut.rglob("seed-*.json")])
     assert 1 <= done <= workers
 

@@ -15,16 +15,18 @@ import pytest
 
 from mdtree.executors import processes
 
-_WAY = "forkserver"
+WAY = "forkserver"
 # what measuring and training import, and what torch does when it differentiates twice
 _LOADED = ["mdtree.measurement", "mdtree.zoo", "torch.fx.experimental.symbolic_shapes"]
+# and what tests of commands do
+_LOADED += ["mdtree.cli.measure", "mdtree.cli.diagnose", "mdtree.cli.zoo", "pytest"]
 
 
-class _Context:
+class Context:
     """Like a context of multiprocessing, as far as a pool needs it."""
 
     def __init__(self):
-        self._context = multiprocessing.get_context(_WAY)
+        self._context = multiprocessing.get_context(WAY)
         self._context.set_forkserver_preload(_LOADED)
         self.Pipe = self._context.Pipe
 
@@ -44,15 +46,20 @@ class _Multiprocessing:
 
     @staticmethod
     def get_context(_):
-        return _Context()
+        return Context()
+
+
+def fork_workers():
+    """Let workers of this process be ready at once."""
+    processes.multiprocessing = _Multiprocessing()
 
 
 @pytest.fixture(scope="session")
 def _forking():
     """Start the process that forks, before a test has temporary files in a place of its own."""
-    if _WAY not in multiprocessing.get_all_start_methods():
+    if WAY not in multiprocessing.get_all_start_methods():
         return False
-    _Context()
+    Context()
     forkserver.ensure_running()
     return True
 

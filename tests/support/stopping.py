@@ -37,34 +37,37 @@ def count_rows(pattern):
 
 
 def stop_command(args, how, *, until, count=1):
-    """Stop a command once so much is there; give its exit code and what it printed.
+    """Stop a command once so much is there; give its exit code and what it printed."""
+    return stopped(args, how, until=until, count=count)
 
-    From then on its networks (`WAITING_NETWORK`) do nothing: it cannot end before the signal comes.
-    And the signal comes while one of them waits: Python loses what is raised in a destructor.
+
+def stopped(args, how, *, until, count, start=None):
+    """Start a command and stop it, as `stop_command` does.
+
+    Once so much is there, its networks (`WAITING_NETWORK`) do nothing: it cannot end before the
+    signal comes.  And the signal comes while one of them waits: Python loses what is raised in a
+    destructor.
     """
     with tempfile.TemporaryDirectory() as place:
-        return _stopped(args, how, until, count, Path(place) / "waits")
+        waits = Path(place) / "waits"
+        env = {"PYTHONPATH": PATH, "UNTIL": str(until), "COUNT": str(count), "WAITS": str(waits)}
+        process = (start or _start)(list(map(str, args)), env)
+        with process:
+            try:
+                assert eventually(lambda: process.poll() is not None or waits.exists())
+                process.send_signal(how)
+                out, err = process.communicate()
+            finally:
+                process.kill()
+            code = process.returncode
+    return code, out, PROGRESS.sub("", err)  # which a busy machine prints
 
 
-def _stopped(args, how, until, count, waits):
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mdtree", *map(str, args)],
-        env={
-            **os.environ,
-            "PYTHONPATH": PATH,
-            "UNTIL": str(until),
-            "COUNT": str(count),
-            "WAITS": str(waits),
-        },
+def _start(args, env):
+    return subprocess.Popen(
+        [sys.executable, "-m", "mdtree", *args],
+        env={**os.environ, **env},
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
-    with process:
-        try:
-            assert eventually(lambda: process.poll() is not None or waits.exists())
-            process.send_signal(how)
-            out, err = process.communicate()
-        finally:
-            process.kill()
-    return process.returncode, out, PROGRESS.sub("", err)  # which a busy machine prints
