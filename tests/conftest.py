@@ -22,7 +22,11 @@ from mdtree.metrics import METRICS
 from mdtree.runtime.cores import cores
 from mdtree.trees import bundled
 from mdtree.trees.bundled import PUBLISHED_TABLE
-from tests.support.ready_programs import ready_code, stop_ready_command  # noqa: F401 - fixtures
+from tests.support.ready_programs import (  # noqa: F401 - fixtures
+    ready_code,
+    ready_program,
+    stop_ready_command,
+)
 from tests.support.ready_workers import _forking, ready_workers  # noqa: F401 - fixtures
 from tests.support.valleys import few_steps
 from tests.support.zoos import GROUPS, CommandResult, write_zoo

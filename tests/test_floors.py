@@ -5,12 +5,10 @@ That imports go down only is proved by import-linter, which `make test` runs.
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 
 from mdtree.rows import Measured, Row, write_rows
+from tests.support.loaded import loaded_by
 
 HEAVY = {
     *("torch", "torchvision", "sklearn", "scipy", "numpy", "transformers", "pyhessian"),
@@ -18,25 +16,48 @@ HEAVY = {
 }
 
 
-def loaded_by(code, folder):
-    """Run code in a fresh Python, and list what of HEAVY it has loaded in the end."""
-    script = f"""
-import sys
+def command(*args):
+    return f"import mdtree.cli; mdtree.cli.main({list(args)!r})"
+
+
+LIGHT = [
+    "import mdtree",
+    "import mdtree.exceptions",
+    "import mdtree.rows",
+    "import mdtree.recipes",
+    "import mdtree.cli",
+    command("--help"),
+    command("--version"),
+    command("measure", "--help"),
+    command("demo", "--help"),
+    command("quantities"),
+    command("rows", "show", "rows.jsonl"),
+    command("rows", "show", "rows.jsonl", "--json"),
+    command("rows", "export", "rows.jsonl"),
+    command("rows", "import", "table.csv", "--out", "imported.jsonl"),
+]
+MISTAKE = """
+import mdtree.cli
 try:
-    {code}
+    mdtree.cli.main(["measure"])
 except SystemExit as stop:
-    assert stop.code in (0, None), stop.code
-print("LOADED", *sorted(set(sys.modules) & {HEAVY!r}))
+    assert stop.code == 2
 """
-    ran = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, cwd=folder, check=False
-    )
-    assert ran.returncode == 0, ran.stderr
-    return set(ran.stdout.splitlines()[-1].split()[1:])
+CANARY = "import numpy"
+
+JUDGING = [
+    "import mdtree.trees",
+    "import mdtree.trees.bundled",
+    "import mdtree.trees.fit",
+    "import mdtree.cli.fit",
+    "import mdtree.adaptation, mdtree.cli.adapt",
+    "import mdtree.evaluation",
+]
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def loaded(tmp_path_factory):
+    """What is loaded after each of these, one after the other in one process."""
     path = tmp_path_factory.mktemp("rows")
     row = Row(
         format=1,
@@ -47,48 +68,37 @@ def folder(tmp_path_factory):
     )
     write_rows(path / "rows.jsonl", [row])
     (path / "table.csv").write_text("width,train_error\n1,2\n")
-    return path
+    return loaded_by([*LIGHT, MISTAKE, CANARY], path)
 
 
-def command(*args):
-    return f"import mdtree.cli; mdtree.cli.main({list(args)!r})"
+@pytest.fixture(scope="module")
+def loaded_to_judge():
+    return loaded_by(JUDGING)
 
 
-@pytest.mark.parametrize(
-    "code",
-    [
-        "import mdtree",
-        "import mdtree.exceptions",
-        "import mdtree.rows",
-        "import mdtree.recipes",
-        "import mdtree.cli",
-        command("--help"),
-        command("--version"),
-        command("measure", "--help"),
-        command("demo", "--help"),
-        command("quantities"),
-        command("rows", "show", "rows.jsonl"),
-        command("rows", "show", "rows.jsonl", "--json"),
-        command("rows", "export", "rows.jsonl"),
-        command("rows", "import", "table.csv", "--out", "imported.jsonl"),
-    ],
-)
-def test_words_and_rows_need_no_heavy_package(code, folder):
-    assert loaded_by(code, folder) == set()
+@pytest.mark.parametrize("code", LIGHT)
+def test_words_and_rows_need_no_heavy_package(code, loaded):
+    assert loaded[code] & HEAVY == set()
 
 
-def test_a_mistake_on_the_command_line_is_told_before_torch_is_loaded(folder):
-    code = "import mdtree.cli\n    try: mdtree.cli.main(['measure'])\n    except SystemExit: pass"
-    assert loaded_by(code, folder) == set()
+def test_a_mistake_on_the_command_line_is_told_before_torch_is_loaded(loaded):
+    assert loaded[MISTAKE] & HEAVY == set()
 
 
-def test_this_file_would_notice_a_heavy_package(folder):
-    code = "import mdtree.runtime.torchvision as v; v.torchvision()"
-    assert "numpy" in loaded_by(code, folder)
+def test_this_file_would_notice_a_heavy_package(loaded):
+    assert "numpy" in loaded[CANARY]
 
 
-def test_measuring_loads_torchvision_and_scikit_learn_only_when_they_are_asked_for(folder):
-    code = "import mdtree.measurement; from mdtree.datasets.digits import digits; digits()"
-    loaded = loaded_by(code, folder)
+@pytest.mark.parametrize("code", JUDGING)
+def test_judging_loads_no_torch(code, loaded_to_judge):
+    assert "torch" not in loaded_to_judge[code]
+
+
+def test_measuring_loads_torchvision_and_scikit_learn_only_when_they_are_asked_for():
+    code = (
+        "import mdtree.checkpoints, mdtree.cli, mdtree.datasets, mdtree.measurement, mdtree.models"
+        "\nfrom mdtree.datasets.digits import digits; digits()"
+    )
+    loaded = loaded_by([code])[code]
     assert "torch" in loaded
     assert not {"torchvision", "sklearn", "transformers"} & loaded

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -14,7 +12,7 @@ import pytest
 from mdtree.checkpoints import fetched, remove_temporary_folders
 from tests.support.stopping import WAITING_NETWORK
 from tests.support.troubled import EXECUTORS, run_command
-from tests.support.worker_tasks import PATH
+from tests.support.worker_tasks import PATH, eventually
 from tests.support.zoos import change_recipe, rows_of, write_zoo
 
 DYING = """
@@ -68,7 +66,7 @@ def left(place):
     [(signal.SIGTERM, 1), (signal.SIGHUP, 1), (signal.SIGINT, 1), (signal.SIGTERM, 2)],
 )
 def test_it_is_gone_when_the_command_is_asked_to_end(
-    mdtree, tmp_path, place, stop_ready_command, how, workers
+    mdtree, tmp_path, place, stop_ready_command, *, how, workers
 ):
     args = stored(tmp_path, WAITING_NETWORK)
     until = place / "*.safetensors"  # once a network is fetched
@@ -106,30 +104,28 @@ def test_what_a_killed_command_has_left_goes_with_the_next(
 
 
 HOLDING = """
-import sys
+import signal, sys
 from pathlib import Path
 from mdtree.checkpoints import fetched
 with fetched(sys.argv[1], [Path("0.pt")]) as (file,):
-    print(file, flush=True)
-    sys.stdin.read()
+    Path(sys.argv[2]).write_text(str(file) + "\\n")
+    while True:
+        signal.pause()
 """
 
 
-def test_what_others_still_need_stays(tmp_path, place):
+def test_what_others_still_need_stays(tmp_path, place, ready_program):
     (tmp_path / "0.pt").write_bytes(b"x")
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLDING, tmp_path.as_uri()],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as other:
-        file = Path(other.stdout.readline().strip())
+    known = tmp_path / "where"
+    with ready_program(HOLDING, tmp_path.as_uri(), known) as other:
+        assert eventually(lambda: known.exists() and known.read_text().endswith("\n"))
+        file = Path(known.read_text().strip())
         remove_temporary_folders()
         assert file.exists()
         with fetched(tmp_path.as_uri(), []):
             assert file.exists()
         other.kill()
-        other.wait()
+        other.communicate()
         assert file.exists()
         remove_temporary_folders()
     assert not file.exists()

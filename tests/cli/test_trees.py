@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import subprocess
-import sys
 import xml.etree.ElementTree as ET
 
 import numpy as np
@@ -181,14 +179,6 @@ def test_a_shipped_tree_is_what_fitting_the_table_gives(name, published_table):
     assert averaged(parts, matrix, columns) == pytest.approx(
         estimator.predict_proba(matrix), abs=1e-9
     )
-
-
-def test_the_judging_wing_loads_no_torch():
-    code = (
-        "import sys, mdtree.trees.fit, mdtree.evaluation, mdtree.trees.bundled, mdtree.cli.fit;"
-        "sys.exit('torch' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_a_tree_from_elsewhere_sends_no_codes_to_the_terminal(tmp_path, mdtree):

@@ -276,7 +276,7 @@ ENDS = {  # exit code, and what is printed
 
 @pytest.mark.parametrize(("how", "workers"), [(signal.SIGKILL, 1), (signal.SIGINT, 2)])
 def test_a_stopped_run_goes_on_and_ends_with_the_same_bits(
-    mdtree, config, tmp_path, stop_ready_command, how, workers
+    mdtree, config, tmp_path, stop_ready_command, *, how, workers
 ):
     module = f"waiting_{tmp_path.name}"
     (tmp_path / f"{module}.py").write_text(WAITING_NETWORK)  # beside the config, where it is found

@@ -32,7 +32,7 @@ def waiting(tmp_path):
     ],
 )
 def test_a_stopped_run_goes_on_and_ends_like_one_that_was_not(
-    mdtree, waiting, tmp_path, stop_ready_command, how, expected
+    mdtree, waiting, tmp_path, stop_ready_command, *, how, expected
 ):
     cut, whole = tmp_path / "cut.jsonl", tmp_path / "whole.jsonl"
 

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import textwrap
 from pathlib import Path
 
 import pytest
@@ -27,17 +23,16 @@ sys.meta_path.insert(0, Absent())
 """
 
 
-def run(code: str, *args: object, path: Path | None = None) -> str:
-    """Run code in a fresh interpreter and give what it prints."""
-    ran = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code), *map(str, args)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": str(path or "")},
-    )
-    assert ran.returncode == 0, ran.stderr
-    return ran.stdout.strip()
+@pytest.fixture
+def run(ready_code):
+    """Run code in a process that has torch, but not torchvision, and give what it prints."""
+
+    def run(code: str, *args: object, path: Path | None = None) -> str:
+        ran = ready_code(code, *args, path=path)
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout.strip()
+
+    return run
 
 
 def fake(folder: Path, code: str) -> Path:
@@ -46,7 +41,7 @@ def fake(folder: Path, code: str) -> Path:
     return folder
 
 
-def test_networks_transforms_and_data_sets_run(tmp_path):
+def test_networks_transforms_and_data_sets_run(run, tmp_path):
     code = """
     import pathlib, sys
     import torch
@@ -75,7 +70,7 @@ def test_networks_transforms_and_data_sets_run(tmp_path):
     assert batches == "[(2, 3, 9, 9), (1, 3, 9, 9)]"
 
 
-def test_the_import_of_somebody_elses_module_works_inside(tmp_path):
+def test_the_import_of_somebody_elses_module_works_inside(run, tmp_path):
     (tmp_path / "theirs.py").write_text("from torchvision.models import resnet18 as make")
     code = """
     from mdtree.runtime.torchvision import usable
@@ -85,15 +80,6 @@ def test_the_import_of_somebody_elses_module_works_inside(tmp_path):
     print(theirs.make.__module__)
     """
     assert run(code, path=tmp_path) == "torchvision.models.resnet"
-
-
-def test_importing_mdtree_imports_no_optional_package():
-    code = """
-    import sys
-    import mdtree.checkpoints, mdtree.cli, mdtree.datasets, mdtree.measurement, mdtree.models
-    print({"torchvision", "transformers"} & sys.modules.keys())
-    """
-    assert run(code) == "set()"
 
 
 CATCH = """
@@ -110,21 +96,21 @@ assert not vision._declared, "another fault is not ours to mend"
 """
 
 
-def test_without_torchvision_the_package_is_named():
+def test_without_torchvision_the_package_is_named(run):
     said = run(ABSENT + CATCH)
     assert said.startswith("3 torchvision.models cannot be imported (No module named 'torchvision")
     assert said.endswith("pip install torchvision")
 
 
 @pytest.mark.parametrize("fault", FAKES)
-def test_a_torchvision_that_is_broken_in_another_way_is_told(tmp_path, fault):
+def test_a_torchvision_that_is_broken_in_another_way_is_told(run, tmp_path, fault):
     said = run(CATCH, path=fake(tmp_path, FAKES[fault]))
     reason = FAKES[fault].split('"')[1]
     assert said.startswith(f"3 torchvision.models cannot be imported ({reason})")
     assert said.endswith("install the build that matches your torch: pip install torchvision")
 
 
-def test_nothing_is_declared_beside_a_torchvision_that_works(tmp_path):
+def test_nothing_is_declared_beside_a_torchvision_that_works(run, tmp_path):
     code = """
     import torch
     from mdtree.runtime.torchvision import torchvision

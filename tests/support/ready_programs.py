@@ -21,57 +21,58 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.ready_workers import WAY, Context, fork_workers
+from tests.support.ready_workers import Context, fork_workers
 from tests.support.stopping import stopped
 
 _STOPS = [getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n)]
-_HOW_TO_FORK = ("_forkserver_address", "_forkserver_authkey")  # the second since Python 3.14
+_SERVER = forkserver._forkserver
+_KNOWN = ("_forkserver_address", "_forkserver_authkey")  # the second since Python 3.14
+_TEMPORARY = tempfile.gettempdir()  # tests have temporary files in places of their own
 
 
 class ReadyProgram:
     """A process that calls a function of some module: like subprocess.Popen, as far as needed."""
 
     def __init__(self, function, *args, env=None, cwd=None):
+        self.returncode = None
         self._place = tempfile.TemporaryDirectory(dir=_TEMPORARY)
         self._output = [Path(self._place.name, name) for name in ("out", "err")]
-        known = {name: getattr(_SERVER, name) for name in _HOW_TO_FORK if hasattr(_SERVER, name)}
         start = {
             "environment": {**os.environ, **(env or {})},
             "folder": str(cwd or Path.cwd()),
             "output": list(map(str, self._output)),
-            "known": known,
+            "known": {name: getattr(_SERVER, name) for name in _KNOWN if hasattr(_SERVER, name)},
         }
         self._process = Context().Process(target=_begin, args=(start, function, args))
         self._process.start()
-        self.kill = self._process.kill
 
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, failed, *_):
+        if failed is not None:
+            self.kill()
         self._process.join()
+        self.poll()
         self._process.close()
         self._place.cleanup()
+
+    def poll(self):
+        if self.returncode is None:
+            self.returncode = self._process.exitcode
+        return self.returncode
 
     def send_signal(self, how):
         with contextlib.suppress(ProcessLookupError):  # it has ended
             os.kill(self._process.pid, how)
 
-    def poll(self):
-        return self._process.exitcode
-
-    @property
-    def returncode(self):
-        return self._process.exitcode
+    def kill(self):
+        self._process.kill()
 
     def communicate(self):
         """Wait for its end, and give what it has printed."""
         self._process.join()
         return tuple(path.read_text(encoding="utf-8") for path in self._output)
-
-
-_SERVER = forkserver._forkserver
-_TEMPORARY = tempfile.gettempdir()  # tests have temporary files in places of their own
 
 
 def _begin(start, function, args):
@@ -94,7 +95,7 @@ def _begin(start, function, args):
     try:
         function(*args)
     finally:
-        atexit._run_exitfuncs()  # as at the end of Python; forked processes leave them out
+        atexit._run_exitfuncs()  # as at the end of Python: forked processes leave that out
         sys.stdout.flush()
         sys.stderr.flush()
 
@@ -116,35 +117,41 @@ def run_code(code, path, args):
 
 
 @pytest.fixture
-def ready_code(_forking):
-    """Run code in a process that has torch: ready_code(code, arg).stdout == "1\\n".
+def ready_program(_forking):
+    """Start code in a process that has torch: `with ready_program(code, arg) as program:`.
 
     It has neither torchvision nor scikit-learn nor transformers.  What is in the folder `path` is
     found before all other modules.
     """
 
-    def ran(code, *args, path=None, cwd=None):
+    def start(code, *args, path=None, cwd=None):
         code, args = textwrap.dedent(code), list(map(str, args))
         path = None if path is None else str(path)
-        if not _forking:
-            return _run_anew(code, args, path, cwd)
-        with ReadyProgram(run_code, code, path, args, cwd=cwd) as program:
+        if _forking:
+            return ReadyProgram(run_code, code, path, args, cwd=cwd)
+        places = os.pathsep.join(filter(None, [path, os.environ.get("PYTHONPATH")]))
+        return subprocess.Popen(
+            [sys.executable, "-c", code, *args],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=cwd,
+            env={**os.environ, "PYTHONPATH": places},
+        )
+
+    return start
+
+
+@pytest.fixture
+def ready_code(ready_program):
+    """Run such a program to its end: ready_code("print(1)").stdout == "1\\n"."""
+
+    def run(code, *args, **places):
+        with ready_program(code, *args, **places) as program:
             out, err = program.communicate()
-            return subprocess.CompletedProcess(args, program.returncode, out, err)
+        return subprocess.CompletedProcess(args, program.returncode, out, err)
 
-    return ran
-
-
-def _run_anew(code, args, path, cwd):
-    places = os.pathsep.join(filter(None, [path, os.environ.get("PYTHONPATH")]))
-    return subprocess.run(
-        [sys.executable, "-c", code, *args],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": places},
-    )
+    return run
 
 
 @pytest.fixture

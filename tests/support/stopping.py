@@ -59,8 +59,7 @@ def stopped(args, how, *, until, count, start=None):
                 out, err = process.communicate()
             finally:
                 process.kill()
-            code = process.returncode
-    return code, out, PROGRESS.sub("", err)  # which a busy machine prints
+    return process.returncode, out, PROGRESS.sub("", err)  # which a busy machine prints
 
 
 def _start(args, env):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from importlib import resources
 from pathlib import Path
 
@@ -16,22 +14,6 @@ from mdtree.trees.bundled import find_tree, shipped_trees
 from mdtree.trees.node import weight_of
 
 NAMES = list(shipped_trees())
-
-
-def loads_torch(module):
-    code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
-    return subprocess.run([sys.executable, "-c", code], check=False).returncode != 0
-
-
-@pytest.mark.parametrize(
-    "module", ["mdtree.trees.fit", "mdtree.evaluation", "mdtree.trees.bundled", "mdtree.trees"]
-)
-def test_judging_loads_no_torch(module):
-    assert not loads_torch(module)
-
-
-def test_the_test_for_torch_sees_torch():
-    assert loads_torch("mdtree.batch")
 
 
 def test_the_tree_named_in_the_help_is_there():
