@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,11 +9,10 @@ import pytest
 import torch
 
 from mdtree.checkpoints import find_folders, load_checkpoint
-from mdtree.exceptions import RecipeError
+from mdtree.exceptions import MissingExtraError, RecipeError
 from mdtree.models import Network, build_network, huggingface
 from mdtree.recipes import ModelSpec, Trust
 from mdtree.runtime import torchvision as vision
-from tests.support.paths import ROOT
 
 BERT = {
     "architectures": ["BertForSequenceClassification"],
@@ -132,23 +130,11 @@ def test_settings_that_make_no_network_are_told(tmp_path, changes):
     check_refused(folder, f"config.json does not describe a {name}: .")
 
 
-def test_without_transformers_the_extra_is_named(tmp_path):
-    write_config(tmp_path)
-    code = f"""
-import sys
-sys.modules["transformers"] = None  # as if it were not installed
-from pathlib import Path
-from mdtree.recipes import ModelSpec, Trust
-from mdtree.exceptions import MissingExtraError
-from mdtree.models import build_model
-try:
-    build_model(ModelSpec(factory="huggingface"), trust=Trust(), folder=Path({str(tmp_path)!r}))
-except MissingExtraError as error:
-    print(error.exit_code, error)
-"""
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert ran.stdout.startswith("3 ")
-    assert "pip install 'mdtree-diagnosis[hf]'" in ran.stdout
+def test_without_transformers_the_extra_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "transformers", None)  # as if it were not installed
+    with pytest.raises(MissingExtraError, match=r"pip install 'mdtree-diagnosis\[hf\]'") as raised:
+        build(write_config(tmp_path))
+    assert raised.value.exit_code == 3
 
 
 VIT = {
@@ -218,27 +204,8 @@ def test_the_user_s_own_transformers_may_ask_again_afterwards(tmp_path):
     assert before == dynamic_module_utils.TIME_OUT_REMOTE_CODE > 0
 
 
-def test_of_a_folder_the_config_alone_is_read(tmp_path):
-    write_config(tmp_path, custom_generate="custom_generate/generate.py")
-    for name in ("configuration_bert.py", "modeling_bert.py", "custom_generate/generate.py"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text("raise SystemExit('it was run')")
-    for name in ("adapter_config.json", "generation_config.json", "tokenizer_config.json"):
-        (tmp_path / name).write_text('{"base_model_name_or_path": "evil/net"}')
-    code = f"""
-import sys
-from pathlib import Path
-opened = set()
-def note(event, args):
-    if event == "open" and str(args[0]).startswith({str(tmp_path)!r}):
-        opened.add(Path(args[0]).name)
-sys.addaudithook(note)
-from mdtree.models.huggingface import from_folder
-from_folder(Path({str(tmp_path)!r}))
-print(*opened)
-"""
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert ran.stdout == "config.json\n"
+def test_of_a_folder_the_config_alone_is_read(beside_kernels):
+    assert beside_kernels["opened"] == ["config.json"]
 
 
 def test_a_config_that_chooses_another_file_is_refused(tmp_path):
@@ -297,48 +264,69 @@ def __getattr__(name):
 """
 
 
-def test_attention_that_would_be_fetched_and_run_is_computed_by_torch(tmp_path):
-    """With something in the place of the package `kernels`, which ends all where it fetches."""
-    (tmp_path / "kernels" / "layer").mkdir(parents=True)
-    (tmp_path / "kernels" / "__init__.py").write_text(KERNELS)
-    (tmp_path / "kernels" / "layer" / "__init__.py").touch()
-    (tmp_path / "kernels" / "layer" / "mode.py").write_text("class Mode: pass")
-    info = tmp_path / "kernels-0.18.2.dist-info"
+READING = """
+import json, sys
+from pathlib import Path
+opened = set()
+def note(event, args):
+    if event == "open" and str(args[0]).startswith(sys.argv[1]):
+        opened.add(Path(args[0]).name)
+sys.addaudithook(note)
+from mdtree.models.huggingface import from_folder
+from_folder(Path(sys.argv[1]))
+from transformers.utils import is_kernels_available
+chosen = [from_folder(Path(folder)).config._attn_implementation for folder in sys.argv[2:]]
+said = {"opened": sorted(opened), "known": is_kernels_available(), "chosen": chosen}
+print(json.dumps(said))
+"""
+
+
+@pytest.fixture(scope="module")
+def beside_kernels(ready_code, tmp_path_factory):
+    """Read folders beside something in the place of the package `kernels`.
+
+    It ends all where it fetches.  It must be there before transformers: so in another process.
+    """
+    place = tmp_path_factory.mktemp("kernels")
+    (place / "kernels" / "layer").mkdir(parents=True)
+    (place / "kernels" / "__init__.py").write_text(KERNELS)
+    (place / "kernels" / "layer" / "__init__.py").touch()
+    (place / "kernels" / "layer" / "mode.py").write_text("class Mode: pass")
+    info = place / "kernels-0.18.2.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: kernels\nVersion: 0.18.2\n")
     (info / "RECORD").write_text("kernels/__init__.py,,\n")
-    for number, change in enumerate(
-        [
+    folders = [write_laden(tmp_path_factory.mktemp("laden"))]
+    folders += [
+        write_config(tmp_path_factory.mktemp("config"), **change)
+        for change in (
             {"attn_implementation": "evil/kernel"},
             {"_attn_implementation": "evil/kernel@main:attention"},
             {"attn_implementation": {"": "evil/kernel"}},
             {"_attn_implementation_internal": "evil/kernel"},
             {"experts_implementation": "evil/kernel"},
-        ]
-    ):
-        (tmp_path / str(number)).mkdir()
-        write_config(tmp_path / str(number), **change)
-    code = """
-from pathlib import Path
-from mdtree.models.huggingface import from_folder
-from transformers.utils import is_kernels_available
-print(is_kernels_available())
-for number in range(5):
-    print(from_folder(Path(str(number))).config._attn_implementation)
-"""
-    path = os.pathsep.join([str(tmp_path), str(ROOT)])
-    ran = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": path},
-    )
+        )
+    ]
+    ran = ready_code(READING, *folders, path=place)
     assert ran.returncode == 0, ran.stderr
-    known, *chosen = ran.stdout.split()
-    if known != "True":
+    return json.loads(ran.stdout)
+
+
+def write_laden(folder: Path) -> Path:
+    """Write a config, and beside it other files that transformers knows."""
+    write_config(folder, custom_generate="custom_generate/generate.py")
+    for name in ("configuration_bert.py", "modeling_bert.py", "custom_generate/generate.py"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("raise SystemExit('it was run')")
+    for name in ("adapter_config.json", "generation_config.json", "tokenizer_config.json"):
+        (folder / name).write_text('{"base_model_name_or_path": "evil/net"}')
+    return folder
+
+
+def test_attention_that_would_be_fetched_and_run_is_computed_by_torch(beside_kernels):
+    if not beside_kernels["known"]:
         pytest.skip("this transformers takes another release of `kernels`")
+    chosen = beside_kernels["chosen"]
     assert set(chosen) <= {"eager", "sdpa"}  # which one, depends on the release of transformers
     assert len(chosen) == 5
 

@@ -116,7 +116,7 @@ def run_code(code, path, args):
     exec(compile(code, "<string>", "exec"), {"__name__": "__main__"})
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def ready_program(_forking):
     """Start code in a process that has torch: `with ready_program(code, arg) as program:`.
 
@@ -142,7 +142,7 @@ def ready_program(_forking):
     return start
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def ready_code(ready_program):
     """Run such a program to its end: ready_code("print(1)").stdout == "1\\n"."""
 
