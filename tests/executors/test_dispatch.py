@@ -13,6 +13,7 @@ import pytest
 
 from mdtree.exceptions import MdtreeError
 from mdtree.executors import ExecutorConfig, TaskResult, run
+from mdtree.executors.dispatch import gpu_share
 from mdtree.progress import report
 from tests.support.worker_tasks import (
     LONG,
@@ -20,6 +21,7 @@ from tests.support.worker_tasks import (
     alive,
     child_pids,
     cluster,
+    eventually,
     is_alive,
     pid_after,
     square,
@@ -133,7 +135,7 @@ def test_what_workers_report_is_heard_while_they_work(pool, tmp_path):
 
 
 def test_what_a_task_reports_may_go_unheard(executor):
-    assert sorted(each.result for each in run(telling, [1, 2], executor)) == [1, 2]
+    assert [each.result for each in run(telling, [1], executor)] == [1]
 
 
 def test_every_item_has_its_result(executor):
@@ -171,14 +173,9 @@ def test_items_are_drawn_when_a_worker_is_free_for_them(executor, tmp_path):
         for taken in range(1, 11):
             next(results)
             assert taken <= items.drawn < taken + 2 * workers
+            if executor.workers:  # they go on while the caller looks at a result
+                assert items.drawn >= taken + workers
     assert max(items.under_way) == workers
-
-
-def test_workers_go_on_while_the_caller_looks_at_a_result(pool, tmp_path):
-    items = Counted(tmp_path)
-    with contextlib.closing(run(mark, items, pool)) as results:
-        next(results)
-        assert items.drawn > pool.workers
 
 
 @pytest.mark.parametrize("kind", [MdtreeError, SystemExit, KeyboardInterrupt])
@@ -231,17 +228,20 @@ def test_workers_stand_where_the_caller_stands(pool, tmp_path, monkeypatch):
     assert [str(tmp_path)] == [done.result for done in run(folder, [0], pool)]
 
 
-def test_actors_have_one_thread_each(cluster):
-    assert {1} == {done.result for done in run(threads, range(2), EXECUTORS["ray"])}
+def test_an_actor_has_one_thread(cluster):
+    assert [done.result for done in run(threads, [0], EXECUTORS["ray"])] == [1]
 
 
-@pytest.mark.parametrize("script", ["", "import torch"])
-def test_each_process_has_one_thread_whoever_has_loaded_torch(tmp_path, script):
-    (tmp_path / "script.py").write_text(f"""{script}
+@pytest.mark.parametrize("worker", ["pass", "import torch"])
+def test_a_process_has_one_thread_whoever_has_loaded_torch(tmp_path, worker):
+    """Torch itself, when it needs it, or the user's script, which a worker imports first."""
+    (tmp_path / "script.py").write_text(f"""
 from tests.support.worker_tasks import threads
 from mdtree.executors import ExecutorConfig, run
 if __name__ == "__main__":
-    print(*(done.result for done in run(threads, range(2), ExecutorConfig(workers=2))))
+    print(*(done.result for done in run(threads, [0], ExecutorConfig(workers=2))))
+else:
+    {worker}
 """)
     ran = subprocess.run(
         [sys.executable, tmp_path / "script.py"],
@@ -250,7 +250,7 @@ if __name__ == "__main__":
         text=True,
         check=True,
     )
-    assert ran.stdout == "1 1\n"
+    assert ran.stdout == "1\n"
 
 
 def test_processes_are_spread_over_gpus(tmp_path):
@@ -271,6 +271,60 @@ def test_closing_spares_processes_of_others():
     finally:
         other.kill()
         other.join()
+
+
+def meets(item):
+    """Be there until the other is there too: done only by workers at once."""
+    folder, name, other = item
+    (folder / name).touch()
+    return wait_for_file(folder / other)
+
+
+def alone(item):
+    """Say whether nobody else was there meanwhile: whoever would be allowed to has time to come."""
+    folder, name = item
+    (folder / name).touch()
+    time.sleep(0.3)
+    others = len(list(folder.iterdir())) - 1
+    (folder / name).unlink()
+    return others
+
+
+def test_workers_with_fractions_of_a_gpu_work_on_it_at_once(cluster, tmp_path):
+    items = [(tmp_path, "a", "b"), (tmp_path, "b", "a")]
+    executor = ExecutorConfig(ray="local", gpus=0.5, retries=0)
+    assert sorted(done.result for done in run(meets, items, executor)) == ["a", "b"]
+
+
+@pytest.mark.parametrize("workers", [None, 2])
+def test_workers_with_a_whole_gpu_take_turns_where_there_is_but_one(cluster, tmp_path, workers):
+    items = [(tmp_path, name) for name in "abcd"]
+    done = list(run(alone, items, ExecutorConfig(ray="local", gpus=1.0, workers=workers)))
+    assert [each.result for each in done] == [0] * 4
+
+
+def test_the_share_that_is_found_lets_workers_meet(cluster, tmp_path):
+    (tmp_path / "b").touch()  # the first item finds its partner there
+    items = [(tmp_path, "a", "b"), (tmp_path, "c", "d"), (tmp_path, "d", "c")]
+    executor = ExecutorConfig(ray="local", gpus=None, retries=0)
+    done = list(run(meets, items, executor, gpu_memory_share=lambda _: 0.3))
+    assert sorted(each.result for each in done) == ["b", "c", "d"]
+
+
+@pytest.mark.parametrize("fit", [6, 7, 15])  # whose parts, rounded up, would be too large
+def test_ray_has_room_for_all_that_fit(cluster, fit):
+    class Nobody:
+        pass
+
+    def left():
+        return cluster.available_resources().get("GPU", 0.0)
+
+    assert eventually(lambda: left() == 1)  # workers of other tests are on their way out
+    worker = cluster.remote(num_cpus=0, num_gpus=gpu_share(1 / fit / 1.5))(Nobody).remote()
+    assert eventually(lambda: left() < 1)
+    rest = left()
+    cluster.kill(worker)
+    assert rest >= (fit - 1) * (1 - rest)
 
 
 @pytest.mark.parametrize(

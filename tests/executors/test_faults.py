@@ -77,7 +77,7 @@ def last_breath(item):
 
 
 def large(seed):
-    return bytes([seed]) * 50_000_000
+    return bytes([seed]) * 8_000_000
 
 
 def digest(content):

@@ -1,18 +1,13 @@
-"""Shares of a GPU: as many workers on one as fit; Ray gives out GPUs that are only numbers too."""
+"""Shares of a GPU: as many workers on one as fit.  What Ray makes of them: test_dispatch.py."""
 
 from __future__ import annotations
-
-import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mdtree.executors import ExecutorConfig, TaskResult, run
+from mdtree.executors import ExecutorConfig, TaskResult
 from mdtree.executors.dispatch import gpu_share, sized
-from tests.support.worker_tasks import cluster, eventually, wait_for_file
-
-__all__ = ["cluster"]
 
 
 @pytest.mark.parametrize(
@@ -86,57 +81,3 @@ def test_few_items_are_done_once(items):
         sized(pool, lambda item: item, items, ExecutorConfig(ray="x", gpus=None), lambda _: 0.1)
     )
     assert items == [each.item for each in done]
-
-
-def meets(item):
-    """Be there until the other is there too: done only by workers at once."""
-    folder, name, other = item
-    (folder / name).touch()
-    return wait_for_file(folder / other)
-
-
-def alone(item):
-    """Say whether nobody else was there meanwhile: whoever would be allowed to has time to come."""
-    folder, name = item
-    (folder / name).touch()
-    time.sleep(0.3)
-    others = len(list(folder.iterdir())) - 1
-    (folder / name).unlink()
-    return others
-
-
-def test_workers_with_fractions_of_a_gpu_work_on_it_at_once(cluster, tmp_path):
-    items = [(tmp_path, "a", "b"), (tmp_path, "b", "a")]
-    executor = ExecutorConfig(ray="local", gpus=0.5, retries=0)
-    assert sorted(done.result for done in run(meets, items, executor)) == ["a", "b"]
-
-
-@pytest.mark.parametrize("workers", [None, 2])
-def test_workers_with_a_whole_gpu_take_turns_where_there_is_but_one(cluster, tmp_path, workers):
-    items = [(tmp_path, name) for name in "abcd"]
-    done = list(run(alone, items, ExecutorConfig(ray="local", gpus=1.0, workers=workers)))
-    assert [each.result for each in done] == [0] * 4
-
-
-def test_the_share_that_is_found_lets_workers_meet(cluster, tmp_path):
-    (tmp_path / "b").touch()  # the first item finds its partner there
-    items = [(tmp_path, "a", "b"), (tmp_path, "c", "d"), (tmp_path, "d", "c")]
-    executor = ExecutorConfig(ray="local", gpus=None, retries=0)
-    done = list(run(meets, items, executor, gpu_memory_share=lambda _: 0.3))
-    assert sorted(each.result for each in done) == ["b", "c", "d"]
-
-
-@pytest.mark.parametrize("fit", [6, 7, 15])  # whose parts, rounded up, would be too large
-def test_ray_has_room_for_all_that_fit(cluster, fit):
-    class Nobody:
-        pass
-
-    def left():
-        return cluster.available_resources().get("GPU", 0.0)
-
-    assert eventually(lambda: left() == 1)  # workers of other tests are on their way out
-    worker = cluster.remote(num_cpus=0, num_gpus=gpu_share(1 / fit / 1.5))(Nobody).remote()
-    assert eventually(lambda: left() < 1)
-    rest = left()
-    cluster.kill(worker)
-    assert rest >= (fit - 1) * (1 - rest)
