@@ -22,13 +22,36 @@ from tests.support.same import assert_same_tree
 NAME = "published-cifar10-resnet18"
 
 
+@pytest.fixture(scope="module")
+def published_rows(published_table):
+    return rows_from_csv(published_table, protocol="paper-1").rows
+
+
+@pytest.fixture(scope="module")
+def small_table(published_table, tmp_path_factory):
+    """A part of the published table that is a grid too: four of its ten amounts of data."""
+    header, *lines = published_table.read_text().splitlines()
+    column = header.split(",").index("data_amount")
+    kept = [
+        line for line in lines if line.split(",")[column] in ("5000", "20000", "35000", "50000")
+    ]
+    path = tmp_path_factory.mktemp("small") / "small.csv"
+    path.write_text("\n".join([header, *kept]))
+    return path
+
+
+@pytest.fixture(scope="module")
+def small_rows(small_table):
+    return rows_from_csv(small_table, protocol="paper-1").rows
+
+
 @pytest.mark.parametrize("task", ["failure", "temperature", "width", "data"])
 @pytest.mark.parametrize("method", ["posterior", "mdtree", "cart"])
 def test_every_tree_of_every_task_is_fitted_saved_and_shown(
-    task, method, published_table, tmp_path, mdtree
+    task, method, small_table, tmp_path, mdtree
 ):
     out = tmp_path / "tree.json"
-    ran = mdtree("fit", published_table, "--task", task, "--tree", method, "--out", out)
+    ran = mdtree("fit", small_table, "--task", task, "--tree", method, "--out", out)
     if (task, method) == ("failure", "mdtree"):
         assert (ran.code, out.exists()) == (2, False)
         assert "no tree for task 'failure': use posterior" in ran.err
@@ -45,19 +68,20 @@ def test_every_tree_of_every_task_is_fitted_saved_and_shown(
     assert sorted(word for word in words if word in set(answers)) == sorted(answers)
 
 
-def test_a_measured_directory_and_json_lines_give_the_same_tree(published_table, tmp_path, mdtree):
-    rows = rows_from_csv(published_table, protocol="paper-1").rows
-    write_rows(tmp_path / "rows.jsonl", rows)
+def test_a_measured_directory_and_json_lines_give_the_same_tree(
+    small_table, small_rows, tmp_path, mdtree
+):
+    write_rows(tmp_path / "rows.jsonl", small_rows)
     trees = []
-    for source in (published_table, tmp_path / "rows.jsonl", tmp_path):
+    for source in (small_table, tmp_path / "rows.jsonl", tmp_path):
         out = tmp_path / "tree.json"
         assert mdtree("fit", source, "--task", "temperature", "--out", out).code == 0
         trees.append(read_tree(out).tree)
     assert trees[0] == trees[1] == trees[2]
 
 
-def test_rows_that_others_replaced_are_told(published_table, tmp_path, mdtree):
-    rows = rows_from_csv(published_table, protocol="paper-1").rows
+def test_rows_that_others_replaced_are_told(small_rows, tmp_path, mdtree):
+    rows = small_rows
     first = [dataclasses.replace(row, facts={**row.facts, "width": 1}) for row in rows[:3]]
     write_rows(tmp_path / "rows.jsonl", [*first, *rows])
     call = ("--task", "temperature", "--out", tmp_path / "tree.json")
@@ -84,9 +108,12 @@ def test_json_says_where_the_tree_is(published_table, tmp_path, mdtree):
     }
 
 
-def test_own_runs_continue_a_tree_that_comes_with_mdtree(published_table, tmp_path, mdtree):
-    rows = rows_from_csv(published_table, protocol="paper-1").rows
-    own = [row for row in rows if row.facts["width"] == 8 and row.facts["data_amount"] == 50_000]
+def test_own_runs_continue_a_tree_that_comes_with_mdtree(published_rows, tmp_path, mdtree):
+    own = [
+        row
+        for row in published_rows
+        if row.facts["width"] == 8 and row.facts["data_amount"] == 50_000
+    ]
     write_rows(tmp_path / "own.jsonl", own)
     out = tmp_path / "mine.json"
     prior = f"{NAME}-temperature"
@@ -106,8 +133,8 @@ def test_own_runs_continue_a_tree_that_comes_with_mdtree(published_table, tmp_pa
         (("--protocol", "standard-1"), "no"),
     ],
 )
-def test_wrong_use_is_said(call, words, published_table, tmp_path, mdtree):
-    write_rows(tmp_path / "r.jsonl", rows_from_csv(published_table, protocol="paper-1").rows[:40])
+def test_wrong_use_is_said(call, words, published_rows, tmp_path, mdtree):
+    write_rows(tmp_path / "r.jsonl", published_rows[:40])
     ran = mdtree("fit", tmp_path / "r.jsonl", *call, "--out", tmp_path / "x.json")
     assert (ran.code, (tmp_path / "x.json").exists()) == (2, False)
     assert words in ran.err
@@ -165,10 +192,10 @@ def test_a_shipped_tree_says_where_it_comes_from(name, mdtree):
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_a_shipped_tree_is_what_fitting_the_table_gives(name, published_table):
+def test_a_shipped_tree_is_what_fitting_the_table_gives(name, published_rows):
     """So the committed files and the code that reads them belong together."""
     saved = find_tree(name)
-    rows = rows_from_csv(published_table, protocol="paper-1").rows
+    rows = published_rows
     fresh = fit_tree(rows, task=saved.task)
     assert_same_tree(fresh.tree, saved.tree)
     kept, answers, _ = labelled(rows, saved.task)
@@ -198,12 +225,12 @@ def test_a_tree_from_elsewhere_sends_no_codes_to_the_terminal(tmp_path, mdtree):
     assert all(c.isprintable() or c == "\n" for c in shown.out)
 
 
-def test_a_fitted_tree_names_its_rows_and_its_prior(published_table, tmp_path, mdtree):
+def test_a_fitted_tree_names_its_rows_and_its_prior(small_table, tmp_path, mdtree):
     first, second = tmp_path / "first.json", tmp_path / "second.json"
-    call = ("fit", published_table, "--task", "temperature", "--out")
+    call = ("fit", small_table, "--task", "temperature", "--out")
     assert mdtree(*call, first).code == mdtree(*call, second, "--prior", first).code == 0
     provenance = read_tree(second).provenance
-    assert (provenance["rows"], provenance["prior"]) == (published_table.name, "first.json")
+    assert (provenance["rows"], provenance["prior"]) == (small_table.name, "first.json")
 
 
 def test_a_case_that_needs_wider_networks_is_left_out_unless_it_is_named(mdtree):
