@@ -19,6 +19,8 @@ from threadpoolctl import threadpool_limits
 
 from mdtree.cli import main, progress_bar
 from mdtree.metrics import METRICS
+from mdtree.metrics.budgets import HessianBudget, StandardHessian
+from mdtree.metrics.hessian import hessian_metric
 from mdtree.runtime.cores import cores
 from mdtree.trees import bundled
 from mdtree.trees.bundled import PUBLISHED_TABLE
@@ -153,6 +155,13 @@ def error_rates_only(monkeypatch) -> None:
 def short_curves(monkeypatch) -> None:
     """Train curves for a few steps in this process, where no number of theirs is looked at."""
     monkeypatch.setitem(METRICS, "connectivity", few_steps(steps=12, epochs=2))
+
+
+@pytest.fixture
+def short_hessian(monkeypatch) -> None:
+    """Take few steps and probes in this process, where no number of the curvature is looked at."""
+    budget = HessianBudget(standard=StandardHessian(steps=8, least_probes=2, probes=4))
+    monkeypatch.setitem(METRICS, "hessian", hessian_metric(budget))
 
 
 @pytest.fixture(autouse=True)

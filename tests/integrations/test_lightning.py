@@ -247,6 +247,7 @@ def test_a_folder_that_cannot_be_written_does_not_stop_training(tmp_path, caplog
     assert "snapshots=" in caplog.text
 
 
+@pytest.mark.usefixtures("short_hessian")
 @pytest.mark.parametrize(
     "options",
     [
@@ -716,6 +717,7 @@ def test_a_function_makes_batches_of_what_the_loader_yields(tmp_path):
     assert callback.failure is None
 
 
+@pytest.mark.usefixtures("short_hessian")
 def test_half_precision_is_measured_in_full(tmp_path):
     callback = DiagnosisCallback(items=30, metrics=("error_rate", "hessian"))
     fit(callback, tmp_path, precision="bf16-true")
@@ -758,6 +760,7 @@ def test_a_network_that_casts_to_half_precision_is_told_what_to_do(tmp_path, mak
     ) in callback.failure
 
 
+@pytest.mark.usefixtures("short_hessian")
 def test_a_network_that_casts_to_the_type_of_its_weights_is_measured(tmp_path):
     callback = DiagnosisCallback(items=30, metrics=("error_rate", "hessian"))
     fit(callback, tmp_path, make=CastingToWeights, epochs=1)

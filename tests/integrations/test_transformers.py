@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import random
 
@@ -32,6 +33,14 @@ from transformers import (
 from mdtree.integrations.transformers import DiagnosisCallback
 
 CHEAP = ("error_rate", "spectrum")
+
+
+@pytest.fixture(autouse=True)
+def _frozen():
+    """Keep what is there out of the garbage collector, which ends each training."""
+    gc.freeze()
+
+
 LENGTH = 6
 
 
@@ -198,6 +207,7 @@ def test_an_optimizer_that_fork_does_not_have_is_named(tmp_path):
     assert "momentum" not in known
 
 
+@pytest.mark.usefixtures("short_hessian")
 @pytest.mark.parametrize(
     "given",
     [
