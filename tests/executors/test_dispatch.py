@@ -1,4 +1,7 @@
-"""The same claims for the three ways to work: here, in processes, on a Ray cluster."""
+"""The same claims for the three ways to work: here, in processes, on a Ray cluster.
+
+Processes are ready at once here, but for tests of how they start; so they do in test_driver.py.
+"""
 
 from __future__ import annotations
 
@@ -39,16 +42,26 @@ EXECUTORS = {
 }
 
 
+NEEDS = {"processes": "ready_workers", "ray": "cluster"}
+
+
 @pytest.fixture(params=EXECUTORS)
 def executor(request):
-    if request.param == "ray":
-        request.getfixturevalue("cluster")
+    if request.param in NEEDS:
+        request.getfixturevalue(NEEDS[request.param])
     return EXECUTORS[request.param]
 
 
-@pytest.fixture(params=["processes", "ray"])
+@pytest.fixture(params=NEEDS)
 def pool(request):
     """Every way that has workers besides this process."""
+    request.getfixturevalue(NEEDS[request.param])
+    return EXECUTORS[request.param]
+
+
+@pytest.fixture(params=NEEDS)
+def new_pool(request):
+    """The same, but every process is started as it is for users."""
     if request.param == "ray":
         request.getfixturevalue("cluster")
     return EXECUTORS[request.param]
@@ -223,9 +236,9 @@ def test_whoever_wants_no_more_results_leaves_no_process_behind(pool):
     assert child_pids() <= others
 
 
-def test_workers_stand_where_the_caller_stands(pool, tmp_path, monkeypatch):
+def test_workers_stand_where_the_caller_stands(new_pool, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert [str(tmp_path)] == [done.result for done in run(folder, [0], pool)]
+    assert [str(tmp_path)] == [done.result for done in run(folder, [0], new_pool)]
 
 
 def test_an_actor_has_one_thread(cluster):

@@ -20,15 +20,27 @@ from tests.support.worker_tasks import LONG, cluster, patience, square, wait_unt
 
 __all__ = ["cluster", "patience"]
 
-RAY = {"processes": None, "ray": "local"}
+WAYS = ["processes", pytest.param("ray", marks=pytest.mark.slow)]
 
 
-@pytest.fixture(params=["processes", pytest.param("ray", marks=pytest.mark.slow)])
+@pytest.fixture(params=WAYS)
 def start(request):
-    """Make an executor of two workers: config(retries=0, timeout=2)."""
-    if RAY[request.param]:
-        request.getfixturevalue("cluster")
-    return lambda **limits: ExecutorConfig(workers=2, ray=RAY[request.param], **limits)
+    """Make an executor of two workers that are ready at once: config(retries=0, timeout=2)."""
+    return _executor(request, "ready_workers")
+
+
+@pytest.fixture(params=WAYS)
+def start_anew(request):
+    """The same, but every process is started as it is for users."""
+    return _executor(request, None)
+
+
+def _executor(request, for_processes):
+    ray = "local" if request.param == "ray" else None
+    needs = "cluster" if ray else for_processes
+    if needs:
+        request.getfixturevalue(needs)
+    return lambda **limits: ExecutorConfig(workers=2, ray=ray, **limits)
 
 
 def die(_=0, __=None):
@@ -160,8 +172,8 @@ def test_the_limit_of_time_is_in_seconds_of_the_clock(start, tmp_path):
     assert done.error == "took longer than 0.5 seconds"
 
 
-def test_an_item_that_takes_too_much_memory_is_stopped_and_the_others_go_on(start):
-    executor = start(memory=500 * 2**20, retries=0)
+def test_an_item_that_takes_too_much_memory_is_stopped_and_the_others_go_on(start_anew):
+    executor = start_anew(memory=500 * 2**20, retries=0)
     done = {each.item: each for each in run(greedy, [1, 600, 2, 3], executor)}
 
     assert done.keys() == {1, 600, 2, 3}
@@ -214,9 +226,9 @@ def test_a_result_that_cannot_be_received_is_an_error(start):
 @pytest.mark.parametrize(
     "item", [lambda: 0, threading.Lock(), Unreadable()], ids=["lambda", "lock", "unreadable"]
 )
-def test_an_item_that_cannot_be_sent_or_received_is_an_error(start, item):
+def test_an_item_that_cannot_be_sent_or_received_is_an_error(start_anew, item):
     with pytest.raises(Exception, match=r"pickle|not a number"):
-        list(run(square, [item], start()))
+        list(run(square, [item], start_anew()))
 
 
 @pytest.mark.parametrize(
@@ -233,7 +245,7 @@ def test_an_error_that_cannot_be_sent_is_told_by_another(start, kind, said):
     assert "Process" not in str(raised.value)
 
 
-def test_a_task_that_workers_cannot_import_is_an_error(start, tmp_path, monkeypatch):
+def test_a_task_that_workers_cannot_import_is_an_error(start_anew, tmp_path, monkeypatch):
     (tmp_path / "here_alone.py").write_text("def task(item): return item")
     monkeypatch.syspath_prepend(tmp_path)
     from here_alone import task
@@ -242,7 +254,7 @@ def test_a_task_that_workers_cannot_import_is_an_error(start, tmp_path, monkeypa
     for cached in tmp_path.glob("__pycache__/*"):
         cached.unlink()
     with pytest.raises(ModuleNotFoundError, match="here_alone"):
-        list(run(task, [1], start()))
+        list(run(task, [1], start_anew()))
     del sys.modules["here_alone"]
 
 
@@ -270,13 +282,13 @@ def task(item):
     return __import__(name).task
 
 
-def test_workers_that_always_die_while_they_start_end_the_work(start, tmp_path, monkeypatch):
+def test_workers_that_always_die_while_they_start_end_the_work(start_anew, tmp_path, monkeypatch):
     task = fatal(tmp_path, monkeypatch, deaths=99)
     with pytest.raises(MdtreeError, match="workers fail to start: the worker process died"):
-        list(run(task, [1], start()))
+        list(run(task, [1], start_anew()))
 
 
-def test_workers_that_die_while_they_start_cost_no_item(start, tmp_path, monkeypatch):
+def test_workers_that_die_while_they_start_cost_no_item(start_anew, tmp_path, monkeypatch):
     task = fatal(tmp_path, monkeypatch, deaths=2)
-    done = list(run(task, [1, 2, 3], start(retries=0)))
+    done = list(run(task, [1, 2, 3], start_anew(retries=0)))
     assert [(n, None) for n in (1, 2, 3)] == sorted((each.result, each.error) for each in done)
