@@ -23,15 +23,24 @@ from tests.support.worker_tasks import (
     PATH,
     alive,
     child_pids,
-    cluster,
     eventually,
+    folder,
+    gpu,
     is_alive,
+    mark,
+    meets,
+    picky,
     pid_after,
+    quits,
     square,
+    telling,
     threads,
+    told,
     wait_for_file,
     wait_until_ended,
+    works_alone,
 )
+from tests.support.workers import cluster
 
 __all__ = ["cluster"]
 
@@ -67,29 +76,6 @@ def new_pool(request):
     return EXECUTORS[request.param]
 
 
-def folder(_):
-    return os.getcwd()  # noqa: PTH109 - what a relative path begins at
-
-
-def picky(number):
-    if number == 3:
-        raise ValueError("not three", os.getpid())
-    return number
-
-
-def quits(kind):
-    raise kind("enough")
-
-
-def gpu(room):
-    """Tell the GPU, once all three workers are there: none does the work of another."""
-    folder, name = room
-    (folder / name).touch()
-    for other in "abc":
-        wait_for_file(folder / other)
-    return os.environ.get("CUDA_VISIBLE_DEVICES")
-
-
 class Counted:
     """Items without end, how many were drawn, and how many were not done at each draw."""
 
@@ -104,18 +90,6 @@ class Counted:
             yield self.folder / str(self.drawn)
 
 
-def mark(path):
-    """Leave a file: the last thing that a worker does before it tells that it is done."""
-    path.touch()
-
-
-def telling(number):
-    """Report half of the work, and wait until somebody has heard it, if anybody can."""
-    report(number / 10, "halfway")
-    report(0.9, "too soon after the last report, in another process")
-    return number
-
-
 @pytest.mark.parametrize("name", ["here", "processes"])
 def test_what_a_task_reports_is_heard_before_its_result(name):
     heard = []
@@ -125,13 +99,6 @@ def test_what_a_task_reports_is_heard_before_its_result(name):
         assert (each.item, each.item / 10, "halfway") in heard
     assert {item for item, _, _ in heard} == {1, 2, 3}
     report(0.5)  # nobody listens any more
-
-
-def told(path):
-    """Report, and go on only when that was heard: during the work, not after it."""
-    report(0.25, "hessian")
-    wait_for_file(path)
-    return path.name
 
 
 def test_what_workers_report_is_heard_while_they_work(pool, tmp_path):
@@ -286,23 +253,6 @@ def test_closing_spares_processes_of_others():
         other.join()
 
 
-def meets(item):
-    """Be there until the other is there too: done only by workers at once."""
-    folder, name, other = item
-    (folder / name).touch()
-    return wait_for_file(folder / other)
-
-
-def alone(item):
-    """Say whether nobody else was there meanwhile: whoever would be allowed to has time to come."""
-    folder, name = item
-    (folder / name).touch()
-    time.sleep(0.3)
-    others = len(list(folder.iterdir())) - 1
-    (folder / name).unlink()
-    return others
-
-
 def test_workers_with_fractions_of_a_gpu_work_on_it_at_once(cluster, tmp_path):
     items = [(tmp_path, "a", "b"), (tmp_path, "b", "a")]
     executor = ExecutorConfig(ray="local", gpus=0.5, retries=0)
@@ -312,7 +262,7 @@ def test_workers_with_fractions_of_a_gpu_work_on_it_at_once(cluster, tmp_path):
 @pytest.mark.parametrize("workers", [None, 2])
 def test_workers_with_a_whole_gpu_take_turns_where_there_is_but_one(cluster, tmp_path, workers):
     items = [(tmp_path, name) for name in "abcd"]
-    done = list(run(alone, items, ExecutorConfig(ray="local", gpus=1.0, workers=workers)))
+    done = list(run(works_alone, items, ExecutorConfig(ray="local", gpus=1.0, workers=workers)))
     assert [each.result for each in done] == [0] * 4
 
 

@@ -16,7 +16,8 @@ import pytest
 
 from mdtree.exceptions import MdtreeError
 from mdtree.executors import ExecutorConfig, run
-from tests.support.worker_tasks import LONG, cluster, patience, square, wait_until_ended
+from tests.support.worker_tasks import LONG, greedy, mapped, square, wait_until_ended
+from tests.support.workers import cluster, patience
 
 __all__ = ["cluster", "patience"]
 
@@ -73,13 +74,6 @@ def stuck(item):
 def is_stuck(item):
     folder, way = item
     return way != "ends" and any(folder.glob(f"{way} *"))
-
-
-def greedy(mega):
-    """Hold memory and touch it."""
-    block = b"x" * (mega * 2**20)
-    time.sleep(1 if mega < 500 else LONG)
-    return len(block)
 
 
 def last_breath(item):
@@ -186,16 +180,6 @@ def test_files_that_are_mapped_count_for_nothing(tmp_path):
     executor = ExecutorConfig(workers=2, memory=2**27, retries=0)
     done = list(run(mapped, [tmp_path / "weights"], executor))
     assert [done[0].result, done[0].error] == [0, None]
-
-
-def mapped(path):
-    """Read all of a mapped file, and stay for several looks at the memory."""
-    import mmap
-
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        total = sum(content[place] for place in range(0, len(content), mmap.PAGESIZE))
-        time.sleep(0.5)
-    return total
 
 
 def test_results_that_come_in_the_moment_of_the_death_come_once(start):

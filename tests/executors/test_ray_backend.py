@@ -12,7 +12,8 @@ import pytest
 
 from mdtree.exceptions import MdtreeError
 from mdtree.executors import ExecutorConfig, run
-from tests.support.worker_tasks import cluster, eventually, square
+from tests.support.worker_tasks import eventually, square
+from tests.support.workers import cluster
 
 ray = pytest.importorskip("ray")
 from ray.cluster_utils import Cluster  # noqa: E402 - where there is Ray

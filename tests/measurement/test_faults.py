@@ -25,7 +25,8 @@ from tests.support.troubled import (
     run_command,
     write_troubled_zoo,
 )
-from tests.support.worker_tasks import eventually, patience
+from tests.support.worker_tasks import eventually
+from tests.support.workers import patience
 from tests.support.zoos import rows_of, write_zoo
 
 __all__ = ["patience"]

@@ -1,33 +1,21 @@
 """Tasks for workers, which they must be able to import, and what waits for them without a clock.
 
-No torch here: it makes a process slow to start.
+Neither torch nor pytest here: they make a process slow to start.
 """
 
 from __future__ import annotations
 
-import logging
+import mmap
 import multiprocessing
 import os
 import time
 from pathlib import Path
 
-import pytest
-
-from mdtree.executors import dispatch
+from mdtree.progress import report
 from tests.support.paths import ROOT
 
 LONG = 600  # seconds; no test takes that long, unless something hangs
 PATH = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    """Ray on this machine, which says that it has a GPU: teams use what they find."""
-    ray = pytest.importorskip("ray")
-    quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.ERROR}
-    ray.init("local", num_cpus=2, num_gpus=1, **quiet)
-    yield ray
-    ray.shutdown()
 
 
 def threads(_):
@@ -38,53 +26,6 @@ def threads(_):
 
 def square(number):
     return number * number
-
-
-class Patient:
-    """A team for which time passes only once all items under way are stuck.
-
-    So a limit of time stops what never ends, and nothing else, however busy the machine is.
-    """
-
-    def __init__(self, pool, stuck):
-        self._pool, self._stuck = pool, stuck
-        self._time = 0.0
-        self._held = {}  # worker -> item
-
-    def __getattr__(self, name):
-        return getattr(self._pool, name)
-
-    def now(self):
-        return self._time
-
-    def submit(self, worker_id, item):
-        self._held[worker_id] = item
-        self._pool.submit(worker_id, item)
-
-    def kill(self, worker_id):
-        self._held.pop(worker_id, None)
-        self._pool.kill(worker_id)
-
-    def wait(self, seconds):
-        while not (news := self._pool.wait(0.05)):
-            if self._held and all(map(self._stuck, self._held.values())):
-                self._time += seconds
-                break
-        for each in news:
-            if each.kind != "inside":  # the item goes on
-                self._held.pop(each.worker_id, None)
-        return news
-
-
-@pytest.fixture
-def patience(monkeypatch):
-    """Let real teams have the time of `Patient`: patience(stuck) says which items are stuck."""
-    pool = dispatch._pool
-
-    def patience(stuck):
-        monkeypatch.setattr(dispatch, "_pool", lambda *executor: Patient(pool(*executor), stuck))
-
-    return patience
 
 
 def eventually(happened):
@@ -131,3 +72,77 @@ def wait_until_ended(pids):
     """Wait until processes are gone; not for longer than those live that do nothing but wait."""
     pids = list(pids)
     return eventually(lambda: not alive(pids))
+
+
+def folder(_):
+    return os.getcwd()  # noqa: PTH109 - what a relative path begins at
+
+
+def picky(number):
+    if number == 3:
+        raise ValueError("not three", os.getpid())
+    return number
+
+
+def quits(kind):
+    raise kind("enough")
+
+
+def gpu(room):
+    """Tell the GPU, once all three workers are there: none does the work of another."""
+    folder, name = room
+    (folder / name).touch()
+    for other in "abc":
+        wait_for_file(folder / other)
+    return os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
+def mark(path):
+    """Leave a file: the last thing that a worker does before it tells that it is done."""
+    path.touch()
+
+
+def telling(number):
+    """Report half of the work, and wait until somebody has heard it, if anybody can."""
+    report(number / 10, "halfway")
+    report(0.9, "too soon after the last report, in another process")
+    return number
+
+
+def told(path):
+    """Report, and go on only when that was heard: during the work, not after it."""
+    report(0.25, "hessian")
+    wait_for_file(path)
+    return path.name
+
+
+def meets(item):
+    """Be there until the other is there too: done only by workers at once."""
+    folder, name, other = item
+    (folder / name).touch()
+    return wait_for_file(folder / other)
+
+
+def works_alone(item):
+    """Say whether nobody else was there meanwhile: whoever would be allowed to has time to come."""
+    folder, name = item
+    (folder / name).touch()
+    time.sleep(0.3)
+    others = len(list(folder.iterdir())) - 1
+    (folder / name).unlink()
+    return others
+
+
+def greedy(mega):
+    """Hold memory and touch it."""
+    block = b"x" * (mega * 2**20)
+    time.sleep(1 if mega < 500 else LONG)
+    return len(block)
+
+
+def mapped(path):
+    """Read all of a mapped file, and stay for several looks at the memory."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        total = sum(content[place] for place in range(0, len(content), mmap.PAGESIZE))
+        time.sleep(0.5)
+    return total
