@@ -45,6 +45,9 @@ threadpool_limits(THREADS)  # NumPy and SciPy, which were loaded before this was
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False  # nor are the asserts of all tests made anew for each run
 
+# Where cores are busy, workers of Ray would have none, as they are nicer than all others.
+os.environ.setdefault("RAY_worker_niceness", "0")
+
 # Nor does the terminal in which they run change what is printed.
 for _name in ("COLUMNS", "NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE"):
     os.environ.pop(_name, None)

@@ -20,10 +20,16 @@ from mdtree.metrics.budgets import (
     StandardHessian,
     SurfaceBudget,
 )
-from mdtree.metrics.hessian import HESSIAN
 from tests.support.cases import NETS, X, Y, group
 from tests.support.devices import EACH_METRIC, PretendedDevice, measured, rows_agree
 from tests.support.exact import BOTH_PROTOCOLS, cross_entropy, items, runner_of, subject
+
+SHORT_HESSIAN = hessian.hessian_metric(
+    HessianBudget(
+        standard=StandardHessian(steps=3, least_probes=2, probes=4),
+        paper=PaperHessian(iterations=3),
+    )
+)
 
 
 @pytest.fixture
@@ -38,13 +44,9 @@ def briefly(monkeypatch):
     curves = ConnectivityBudget(
         standard=StandardConnectivity(steps=3), paper=PaperConnectivity(epochs=1)
     )
-    curvature = HessianBudget(
-        standard=StandardHessian(steps=3, least_probes=2, probes=4),
-        paper=PaperHessian(iterations=3),
-    )
     shorter = (
         connectivity.connectivity_metric(curves),
-        hessian.hessian_metric(curvature),
+        SHORT_HESSIAN,
         surface.surface_metric(SurfaceBudget(side=3, curve=curves)),
     )
     for metric in shorter:
@@ -98,9 +100,9 @@ def test_kernels_without_a_second_derivative_change_no_random_numbers(protocol):
     make, data = NETS["transformer"]
     module, members = group(make, 1)
     made = subject(module, members, data, protocol)
-    around = HESSIAN.compute(made)
+    around = SHORT_HESSIAN.compute(made)
     with sdpa_kernel(SDPBackend.MATH):
-        straight = HESSIAN.compute(made)
+        straight = SHORT_HESSIAN.compute(made)
     assert (len(around.notes), len(straight.notes)) == (1, 0)
     assert around.values == straight.values
 

@@ -33,6 +33,7 @@ from tests.support.worker_tasks import (
     pid_after,
     quits,
     square,
+    square_of_even,
     telling,
     threads,
     told,
@@ -118,19 +119,16 @@ def test_what_a_task_reports_may_go_unheard(executor):
     assert [each.result for each in run(telling, [1], executor)] == [1]
 
 
-def test_every_item_has_its_result(executor):
-    done = sorted(run(square, iter(range(9)), executor), key=lambda each: each.item)
-    assert [TaskResult(item=n, result=n * n, error=None) for n in range(9)] == done
+def test_every_item_has_its_result_and_none_is_no_failure(executor):
+    done = sorted(run(square_of_even, iter(range(9)), executor), key=lambda each: each.item)
+    expected = [n * n if n % 2 == 0 else None for n in range(9)]
+    assert done == [TaskResult(item=n, result=each, error=None) for n, each in enumerate(expected)]
 
 
 def test_no_items_are_no_results_and_no_processes(executor):
     others = child_pids()
     assert list(run(square, [], executor)) == []
     assert child_pids() <= others
-
-
-def test_a_result_of_none_is_no_failure(executor):
-    assert [TaskResult(item=1, result=None, error=None)] == list(run(print, [1], executor))
 
 
 def test_results_come_as_they_finish_and_not_in_the_order_of_the_items(pool, tmp_path):

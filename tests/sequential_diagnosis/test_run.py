@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 
@@ -14,7 +11,6 @@ from mdtree.sequential_diagnosis import METRICS_BY_COST
 from mdtree.trees import Split
 from tests.support.inquiries import inquiry_of
 from tests.support.trees import HIGH, LOW, leaf_of_ten
-from tests.support.worker_tasks import PATH
 from tests.support.zoos import rows_of, write_zoo
 
 
@@ -178,7 +174,7 @@ print(json.dumps(counted), file=sys.stderr)
 """
 
 
-def test_a_run_is_planned_once_and_reads_each_checkpoint_once(tmp_path):
+def test_a_run_is_planned_once_and_reads_each_checkpoint_once(tmp_path, ready_code):
     """Each opening counts twice: a path is opened, and then what was opened is looked at.
 
     One of them looks for the arguments of a training script, which may be facts.
@@ -186,13 +182,8 @@ def test_a_run_is_planned_once_and_reads_each_checkpoint_once(tmp_path):
     zoos = [write_zoo(tmp_path / name, {"hot": [0, 1], "cold": [2, 3]}) for name in "ab"]
     measure = ["measure", "--metrics", "error_rate,predictions,similarity", str(zoos[0])]
     diagnose = ["diagnose", "--stage", "full", str(zoos[1])]
-    ran = subprocess.run(
-        [sys.executable, "-c", COUNTING, json.dumps([measure, diagnose])],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "PYTHONPATH": PATH},
-    )
+    ran = ready_code(COUNTING, json.dumps([measure, diagnose]))
+    assert ran.returncode == 0, ran.stderr
     (measured, opens, walks), of_diagnose = json.loads(ran.stderr.splitlines()[-1])
     assert measured == 0
     assert opens <= 8

@@ -28,6 +28,10 @@ def square(number):
     return number * number
 
 
+def square_of_even(number):
+    return number * number if number % 2 == 0 else None
+
+
 def eventually(happened):
     """Wait until something has happened; only what hangs takes longer than the limit."""
     deadline = time.monotonic() + LONG / 2
