@@ -79,7 +79,7 @@ LONGEST = (
     "landscape/test_oom.py",
     "integrations/test_transformers.py",
     "render/test_page_size.py",
-    "runtime/test_torchvision.py",
+    "integrations/test_lightning.py",
     "metrics/test_hessian.py",
 )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
 from dataclasses import replace
 
 import jsonschema
@@ -26,6 +25,7 @@ from mdtree.rows import (
 from mdtree.rows.row import row_to_json
 from mdtree.trees import write_tree
 from tests.support.disks import mounted
+from tests.support.loaded import loaded_by
 from tests.support.paths import ROOT
 from tests.support.small_gain_models import constant, gain_tree, question
 from tests.support.stopping import WAITING_NETWORK
@@ -454,16 +454,15 @@ def test_options_that_cannot_be_meant_are_refused_in_one_line(mdtree, file_of, o
     assert message in ran.err
 
 
-@pytest.mark.parametrize("by_gains", [False, True], ids=["posterior", "gains"])
-def test_judging_rows_imports_neither_torch_nor_scikit_learn(file_of, gains_file, by_gains):
-    code = (
-        "import sys; from mdtree.cli import main\n"
-        "try: main()\n"
-        "finally: assert not {'torch', 'sklearn', 'jinja2'} & set(sys.modules)"
+def test_judging_rows_imports_neither_torch_nor_scikit_learn(file_of, gains_file):
+    args = ["diagnose", str(file_of(row()))]
+    by_posterior, by_gains = (
+        f"import mdtree.cli; mdtree.cli.main({[*args, *tree]!r})"
+        for tree in ((), ("--tree", str(gains_file)))
     )
-    command = [sys.executable, "-c", code, "diagnose", str(file_of(row()))]
-    command += ["--tree", str(gains_file)] if by_gains else []
-    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    loaded = loaded_by([by_posterior, by_gains])
+    assert "mdtree.diagnosis" in loaded[by_posterior]
+    assert not {"torch", "sklearn", "jinja2"} & loaded[by_gains]
 
 
 def test_a_limit_of_the_hessian_is_refused_where_nothing_is_measured(mdtree):
