@@ -27,6 +27,7 @@ from mdtree.messages import percent, percent_below, plural, shortened, shortened
 
 __all__ = ["headline", "headline_of_all", "main_gain"]
 
+_TRAIN_LONGER = "training ended too early, so train longer first; as it is, "
 _LITTLE = 1.0  # points of test accuracy, below which nothing is much wrong
 _LONGEST = 60  # characters of a name inside a sentence
 _LONGEST_NAME, _END = 80, 39  # the same for a group, and how many of them are its end
@@ -108,7 +109,8 @@ def _hint(verdict: Verdict) -> str:
     reasons = [text for code, text in HINTS.items() if code in found and not _is_broken(verdict)]
     if verdict.is_untested:
         reasons.append("the network is unlike those that mdtree has learnt from")
-    return f"take this as a hint only, because {' and '.join(reasons)}: " if reasons else ""
+    hint = f"take this as a hint only, because {' and '.join(reasons)}: " if reasons else ""
+    return hint + (_TRAIN_LONGER if "MD407" in found and not _is_broken(verdict) else "")
 
 
 def _plainly(verdict: Verdict) -> str:
