@@ -110,7 +110,13 @@ def _hint(verdict: Verdict) -> str:
     if verdict.is_untested:
         reasons.append("the network is unlike those that mdtree has learnt from")
     hint = f"take this as a hint only, because {' and '.join(reasons)}: " if reasons else ""
-    return hint + (_TRAIN_LONGER if "MD407" in found and not _is_broken(verdict) else "")
+    return hint + (_TRAIN_LONGER if _ended_early(verdict) else "")
+
+
+def _ended_early(verdict: Verdict) -> bool:
+    return not _is_broken(verdict) and any(
+        check.code == "MD407" and check.is_found for check in verdict.checks
+    )
 
 
 def _plainly(verdict: Verdict) -> str:
@@ -164,8 +170,9 @@ def _nothing(verdict: Verdict, how_sure: str) -> str:
         "nothing beyond chance" if best is None else f"only about {_right_answers(best, verdict)}"
     )
     if target is None or target.gap is None:
+        kept = "" if _ended_early(verdict) else f", so {AS_IT_IS}"
         return (
-            f"{WRONG[NONE]} {how_sure}, so {AS_IT_IS}: a larger network, more examples or other "
+            f"{WRONG[NONE]} {how_sure}{kept}: a larger network, more examples or other "
             f"steps should bring {most}"
         )
     aim = f"target of {target.accuracy:.10g} % right answers"
