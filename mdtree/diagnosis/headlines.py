@@ -27,7 +27,10 @@ from mdtree.messages import percent, percent_below, plural, shortened, shortened
 
 __all__ = ["headline", "headline_of_all", "main_gain"]
 
-_TRAIN_LONGER = "training ended too early, so train longer first; as it is, "
+_TRAIN_LONGER = (
+    "training ended too early (in four cases of five, longer is better), so train longer first; "
+    "as it is, "
+)
 _LITTLE = 1.0  # points of test accuracy, below which nothing is much wrong
 _LONGEST = 60  # characters of a name inside a sentence
 _LONGEST_NAME, _END = 80, 39  # the same for a group, and how many of them are its end

@@ -30,7 +30,7 @@ _ERRORS = 4.0  # standard errors, beyond which a difference is not chance
 _UNDECIDED = 1.1  # times the loss of chance: a network that has hardly begun to learn is near it
 _WORSE = 2.0  # points above chance: a network that knows one class alone is there as well
 # what a training that has come to rest does not bring in its second half (scripts/study_length.py)
-_RISE = 2.0  # points of test accuracy
+_RISE = 3.0  # points of test accuracy
 _DROP, _DROP_ALONE = 3.0, 5.0  # percent of the test loss, beside the accuracy and alone
 STABLE = 0.9  # share of resamples with the same answer from which error bars do no harm
 

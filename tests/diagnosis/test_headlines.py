@@ -279,7 +279,10 @@ def test_without_running_a_network_it_is_a_hint_only():
 
 def test_a_training_that_ended_early_goes_on_first():
     early = (CheckResult(code="MD407", status="found", message=""),)
-    begin = "Training ended too early, so train longer first; as it is, "
+    begin = (
+        "Training ended too early (in four cases of five, longer is better), so train longer first;"
+        " as it is, "
+    )
     said = headline(sure("temperature_low", STEPS, checks=early))
     assert said.startswith(f"{begin}training was too cautious, in steps that were too small")
     said = headline(sure("none", gain("data_small", mean=0.4), checks=early))
