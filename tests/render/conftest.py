@@ -68,12 +68,16 @@ def looked_at(browser, tmp_path_factory):
     Each page is loaded once, as that takes longest, and many tests look at it.  So they may click
     nothing, focus nothing and scroll nowhere: `opened` is for those that do.
     """
-    context, pages = _context(browser), {}
+    contexts, pages = {}, {}
 
-    def looked_at(text, *, width=1400, scheme="light", media="screen"):
-        if text not in pages:
-            pages[text] = _load(_window(context), text, tmp_path_factory.mktemp("page"))
-        page = pages[text]
+    def loaded(text, options):
+        context = contexts.get(options) or _context(browser, **dict(options))
+        contexts[options] = context
+        return _load(_window(context), text, tmp_path_factory.mktemp("page"))
+
+    def looked_at(text, *, width=1400, scheme="light", media="screen", **options):
+        key = text, tuple(sorted(options.items()))
+        page = pages[key] = pages.get(key) or loaded(*key)
         page.set_viewport_size({"width": width, "height": HEIGHT})
         page.emulate_media(color_scheme=scheme, media=media)
         assert page.evaluate(UNTOUCHED), "a test that changes its page takes `opened`"

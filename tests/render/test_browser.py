@@ -68,8 +68,8 @@ CONTRASTS = """() => {
 
 
 @pytest.mark.parametrize("mode", FAILURE_MODES)
-def test_the_verdict_is_read_by_its_role_without_a_script(opened, mode):
-    page = opened(usual(mode), java_script_enabled=False)
+def test_the_verdict_is_read_by_its_role_without_a_script(looked_at, mode):
+    page = looked_at(usual(mode), java_script_enabled=False)
     status = page.get_by_role("status", name="verdict")
     assert status.is_visible()
     assert mode.replace("_", " ") in status.inner_text()
@@ -165,7 +165,7 @@ def test_all_text_stands_out_in_light_and_dark(looked_at, make, scheme):
 
 @pytest.mark.parametrize("mode", FAILURE_MODES)
 def test_the_walk_is_lit_in_the_colour_of_the_verdict(looked_at, mode):
-    page = looked_at(usual(mode))
+    page = looked_at(usual(mode), java_script_enabled=False)
     lit = page.locator(".lit rect, .lit path")
     strokes = lit.evaluate_all("all => all.map(e => getComputedStyle(e).stroke)")
     assert len(strokes) > 2
