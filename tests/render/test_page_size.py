@@ -261,7 +261,9 @@ def test_the_files_beside_a_page_lie_in_a_folder_of_its_name(pictured, tmp_path)
     write = writer(tmp_path, *pictured)
     path = write("my report #1.html")
     folder = tmp_path / "my report #1-details"
-    assert {file.name for file in folder.iterdir()} == {f"group-{n}.html" for n in range(1, FEW + 1)}
+    assert {file.name for file in folder.iterdir()} == {
+        f"group-{n}.html" for n in range(1, FEW + 1)
+    }
     text = path.read_text()
     assert 'href="my%20report%20%231-details/group-12.html"' in text
     back = (folder / "group-12.html").read_text()
