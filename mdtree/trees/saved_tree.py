@@ -14,7 +14,7 @@ from mdtree.exceptions import ProtocolError
 from mdtree.failure_modes import COMPARISONS, REMEDIES, TASKS
 from mdtree.rows import Row
 from mdtree.trees.binning import BinnedCounts, Floats
-from mdtree.trees.feature_matrix import feature_matrix
+from mdtree.trees.feature_values import feature_matrix
 from mdtree.trees.features import FEATURES
 from mdtree.trees.file_numbers import STRICT
 from mdtree.trees.gain_model import STEPS, GainModel
