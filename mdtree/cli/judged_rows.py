@@ -15,7 +15,7 @@ from mdtree.cli.screens import tell
 from mdtree.cli.stop_signals import resumable
 from mdtree.exceptions import MdtreeError, RowsError
 from mdtree.messages import chance, listed, plural, printable, shortened
-from mdtree.recipes import NO_RECIPE, RECIPE_NAME, RowsAlone, has_recipe, rows_alone
+from mdtree.recipes import RECIPE_NAME, RowsAlone, has_recipe, rows_alone
 from mdtree.render.formatting import about
 from mdtree.rows import (
     ROWS_NAME,
@@ -137,6 +137,7 @@ def _from_files(
     """Read what weights, settings and logs tell without a recipe."""
     from mdtree.diagnosis import with_facts
     from mdtree.measurement import rows_from_files
+    from mdtree.recipes import NO_RECIPE
 
     if options["expected"] is not None:
         raise MdtreeError("--expect needs a measured accuracy: name data and model, or a recipe")

@@ -18,8 +18,14 @@ if TYPE_CHECKING:
         Transform,
     )
     from mdtree.recipes.part import Keyed, bind, fingerprint
-    from mdtree.recipes.reader import (
+    from mdtree.recipes.presence import (
         RECIPE_NAME,
+        RowsAlone,
+        has_recipe,
+        holds_only_rows,
+        rows_alone,
+    )
+    from mdtree.recipes.reader import (
         checked_facts,
         read_recipe,
         read_zoo,
@@ -27,15 +33,7 @@ if TYPE_CHECKING:
         words,
     )
     from mdtree.recipes.recipe import GroupSpec, LossSpec, ModelSpec, Recipe, TrainingSpec
-    from mdtree.recipes.source import (
-        NO_RECIPE,
-        RecipeSource,
-        RowsAlone,
-        find_recipe,
-        has_recipe,
-        holds_only_rows,
-        rows_alone,
-    )
+    from mdtree.recipes.source import NO_RECIPE, RecipeSource, find_recipe
     from mdtree.recipes.zoo import Zoo, ZooTraining
 else:
     __getattr__ = late(
@@ -46,11 +44,10 @@ else:
                 "TorchvisionData Transform"
             ),
             "part": "Keyed bind fingerprint",
-            "reader": "RECIPE_NAME checked_facts read_recipe read_zoo recipe_from_words words",
+            "presence": "RECIPE_NAME RowsAlone has_recipe holds_only_rows rows_alone",
+            "reader": "checked_facts read_recipe read_zoo recipe_from_words words",
             "recipe": "GroupSpec LossSpec ModelSpec Recipe TrainingSpec",
-            "source": (
-                "NO_RECIPE RecipeSource RowsAlone find_recipe has_recipe holds_only_rows rows_alone"
-            ),
+            "source": "NO_RECIPE RecipeSource find_recipe",
             "zoo": "Zoo ZooTraining",
         },
     )

@@ -7,6 +7,7 @@ from mdtree.late import late
 if TYPE_CHECKING:
     from mdtree.rows.chance import chance_of_classes, with_chance
     from mdtree.rows.facts import FACTS, TARGET, TEXT_FACTS, Fact, check_facts, target_fault
+    from mdtree.rows.file_kinds import is_table
     from mdtree.rows.loading import (
         ROWS_NAME,
         WEIGHTS,
@@ -67,7 +68,6 @@ if TYPE_CHECKING:
     from mdtree.rows.tables import (
         Imported,
         csv_lines,
-        is_table,
         rows_from_csv,
         write_csv,
         write_lines,
@@ -79,6 +79,7 @@ else:
         {
             "chance": "chance_of_classes with_chance",
             "facts": "FACTS TARGET TEXT_FACTS Fact check_facts target_fault",
+            "file_kinds": "is_table",
             "loading": (
                 "ROWS_NAME WEIGHTS find_rows home_of is_address is_joint is_rows joined_names "
                 "joint_rows load_rows measured_file name_with_zoo named_apart of_protocol "
@@ -95,7 +96,7 @@ else:
                 "mean_over_members"
             ),
             "running": "Enough Precision Running coarse_metrics remaining",
-            "tables": "Imported csv_lines is_table rows_from_csv write_csv write_lines",
+            "tables": "Imported csv_lines rows_from_csv write_csv write_lines",
             "writing": "Store write_rows",
         },
     )

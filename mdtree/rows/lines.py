@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import contextlib
-import gzip
 import json
 import os
 import zlib
@@ -109,6 +108,8 @@ def _opened(path: Path, *, pipe: bool) -> Iterator[BinaryIO]:
         if not is_packed(path):
             yield file
             return
+        import gzip
+
         with gzip.GzipFile(fileobj=file) as unpacked:
             yield cast("BinaryIO", unpacked)
 

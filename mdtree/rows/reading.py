@@ -6,7 +6,6 @@ import os
 import weakref
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
-from hashlib import blake2b
 from pathlib import Path
 from typing import BinaryIO
 
@@ -264,6 +263,8 @@ def _with_failure(measured: Row, failed: Row) -> Row:
 
 def _digest(key: RowKey) -> int:
     """Return a 128-bit digest of a key, for which collisions cannot be found."""
+    from hashlib import blake2b  # late: few rows need no index
+
     return int.from_bytes(blake2b(repr(key).encode(), digest_size=16).digest())
 
 

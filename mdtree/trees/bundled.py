@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import functools
-import gzip
 import os
 import re
-from importlib import resources
 from pathlib import Path
 
 from mdtree.exceptions import RowsError, TreeError
 from mdtree.messages import nearest
-from mdtree.rows import Row, read_rows, rows_from_csv
+from mdtree.rows import Row, read_rows
 from mdtree.rows.row import row_from_json
 from mdtree.trees import SavedTree, read_tree
 
@@ -28,7 +26,7 @@ __all__ = [
 _PACKED = ".jsonl.gz"
 _HEAD = 512  # bytes of a tree, in which we have written its task and protocol
 _WORD = re.compile(rb'^  "(task|protocol)": "([^"]*)",$', re.MULTILINE)
-_DATA = Path(str(resources.files("mdtree"))) / "data"
+_DATA = Path(__file__).parent.parent / "data"
 
 # the table published with the MD tree paper; its source and licence lie beside it
 PUBLISHED_TABLE = _DATA / "published" / "cifar10-resnet18.csv.gz"
@@ -36,6 +34,8 @@ PUBLISHED_TABLE = _DATA / "published" / "cifar10-resnet18.csv.gz"
 
 def published_rows() -> list[Row]:
     """Read the rows of the published table: ResNet-18 on CIFAR-10, protocol paper-1."""
+    from mdtree.rows import rows_from_csv
+
     return rows_from_csv(PUBLISHED_TABLE, protocol="paper-1").rows
 
 
@@ -83,6 +83,8 @@ def reference_collection(*, held_out: bool = False) -> dict[str, list[Row]]:
 
 
 def _unpacked(path: Path) -> list[Row]:
+    import gzip
+
     with gzip.open(path) as file:
         return [row_from_json(line) for line in file]
 
