@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from pydantic import ValidationError
-
 from mdtree.exceptions import RowsError
 from mdtree.regular_file import open_regular
 from mdtree.rows.ranges import impossible
@@ -124,7 +122,11 @@ def _content(text: bytes, number: int, path: Path) -> Row | Damaged:
         )
     try:
         row = row_from_json(text.rstrip())
-    except ValidationError as error:
+    except ValueError as error:
+        from pydantic import ValidationError  # late: rows without a fault need none
+
+        if not isinstance(error, ValidationError):
+            raise
         row_format = _format_of(text)
         if isinstance(row_format, int) and row_format > FORMAT:
             raise RowsError(

@@ -9,8 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from pydantic import ValidationError
-
 from mdtree.exceptions import RowsError
 from mdtree.messages import listed, plural, shortened
 from mdtree.rows.facts import Fact
@@ -217,7 +215,7 @@ class Index:
         try:
             row = row_from_json(self._line(offset))
             changed = _digest(row.key) != digest
-        except (OSError, ValidationError):
+        except (OSError, ValueError):  # ValueError: it is no row any more
             changed = True
         if changed:
             raise RowsError(f"{self._path} changed while it was being read: try again")
