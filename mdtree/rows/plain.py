@@ -138,8 +138,9 @@ def _within(kind: Any, *marks: Any) -> _Read:
 
     def read_within(value: Any) -> Any:
         found = read(value)
-        if not all(check(found) for check in checks):
-            raise _NotPlainError
+        for check in checks:
+            if not check(found):
+                raise _NotPlainError
         return found
 
     return read_within
