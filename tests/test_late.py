@@ -14,7 +14,7 @@ import pytest
 import mdtree
 from mdtree.late import late
 
-LATE = ("diagnosis", "executors", "labelling", "recipes", "rows", "trees")
+LATE = ("diagnosis", "executors", "labelling", "recipes", "rows", "trees", "zoo")
 SOURCE = Path(mdtree.__file__).parent
 
 

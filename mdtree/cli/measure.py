@@ -17,6 +17,7 @@ from mdtree.cli.executor_options import (
     results_alone,
     share_of_work,
 )
+from mdtree.cli.loading import loading
 from mdtree.cli.measuring_options import MEASURED, make_request, measuring
 from mdtree.cli.notices import FoundPrinter
 from mdtree.cli.options import complete_metrics, complete_quantities, joined
@@ -139,7 +140,8 @@ def command(
 
 def _metrics(options: dict[str, Any]) -> tuple[str, ...]:
     """Return the metrics: those that are named or the usual ones, plus what flags add."""
-    from mdtree.measurement import check_metrics, check_quantities
+    with loading():
+        from mdtree.measurement import check_metrics, check_quantities
 
     flags = tuple(name for name in ("fork", "layers", "surface") if options[name])
     if options["quantities"]:
