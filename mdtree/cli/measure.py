@@ -104,7 +104,8 @@ def command(
       mdtree measure runs/ --metrics hessian --quantities hessian_top
       mdtree measure runs/ --protocol paper-1 --dry-run
     """
-    from mdtree import measurement
+    with loading():
+        from mdtree import measurement
 
     request = make_request(
         directories,
@@ -140,8 +141,7 @@ def command(
 
 def _metrics(options: dict[str, Any]) -> tuple[str, ...]:
     """Return the metrics: those that are named or the usual ones, plus what flags add."""
-    with loading():
-        from mdtree.measurement import check_metrics, check_quantities
+    from mdtree.measurement import check_metrics, check_quantities
 
     flags = tuple(name for name in ("fork", "layers", "surface") if options[name])
     if options["quantities"]:

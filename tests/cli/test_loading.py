@@ -7,6 +7,8 @@ import subprocess
 import sys
 import textwrap
 
+import pytest
+
 from mdtree.cli.loading import loading
 
 
@@ -63,3 +65,20 @@ def test_where_torch_is_loaded_nothing_is_changed():
     with loading():
         assert gc.isenabled() == before[0]
     assert (gc.isenabled(), gc.get_freeze_count()) == before
+
+
+@pytest.mark.parametrize(
+    ("command", "module"), [("measure", "measure"), ("diagnose", "judged_rows")]
+)
+def test_a_command_has_loaded_torch_so_before_it_measures(command, module, tmp_path):
+    (tmp_path / "mdtree.yaml").touch()
+    code = f"""
+        import gc
+        from mdtree.cli import main, {module}
+        def make_request(*_, **__):
+            print(gc.isenabled(), gc.get_freeze_count() > 50_000)
+            raise SystemExit(0)
+        {module}.make_request = make_request
+        main([{command!r}, {str(tmp_path)!r}])
+    """
+    assert run(code) == "True True\n"
