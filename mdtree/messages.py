@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Iterable, Sequence
 from itertools import islice
@@ -42,6 +41,8 @@ def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
     """
     if len(word) > _LONGEST_WORD:
         return ""
+    import difflib  # late: most words are known
+
     words = islice(
         (candidate for candidate in known if len(candidate) <= _LONGEST_WORD), _MOST_WORDS
     )

@@ -78,7 +78,7 @@ LONGEST = (
     "executors/test_dispatch.py",
     "landscape/test_oom.py",
     "integrations/test_transformers.py",
-    "render/test_page_size.py",
+    "render/test_accessibility.py",
     "integrations/test_lightning.py",
     "metrics/test_hessian.py",
 )

@@ -5,6 +5,8 @@ Sub-commands are imported when they are called, so `mdtree --help` starts at onc
 
 from __future__ import annotations
 
+import atexit
+import gc
 import importlib
 import os
 import sys
@@ -87,6 +89,7 @@ def cli() -> None:
 
 def main(args: list[str] | None = None) -> NoReturn:
     """Run a command and exit; an error becomes one message and its exit code."""
+    atexit.register(gc.freeze)  # else all objects are looked through at the end: 25 ms
     with on_screen(sys.stdout):
         _main(args)
 

@@ -180,8 +180,8 @@ def check_outputs(outputs: Mapping[str, Path | None], **flags: bool) -> None:
 def _lines(path: Path) -> dict[RowKey, int]:
     """Return the line of each row in a file of rows; nothing of a table, a folder or a pipe."""
     from mdtree.rows import Row, name_with_zoo
+    from mdtree.rows.file_kinds import is_table
     from mdtree.rows.reading import read_lines
-    from mdtree.rows.tables import is_table
 
     if not path.is_file() or is_table(path):
         return {}

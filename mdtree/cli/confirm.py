@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mdtree.cli.loading import loading
 from mdtree.cli.measuring_options import protocol_option
 from mdtree.cli.options import complete_metrics, joined, judging
 from mdtree.cli.output import print_comparisons
@@ -127,7 +128,8 @@ def command(
       mdtree confirm mdtree-demo/temperature_low --seeds 3
       mdtree confirm zoo --group width-2_batch_size-8 --remedy enlarge_model
     """
-    from mdtree import confirmation
+    with loading():
+        from mdtree import confirmation
 
     settings = confirmation.ConfirmationSettings(
         directory=directory,

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
+from mdtree.cli.loading import loading
 from mdtree.cli.progress_bar import Bar
 from mdtree.cli.screens import say, tell
 from mdtree.cli.stop_signals import resumable
@@ -55,14 +56,16 @@ def command(ctx: click.Context, /, *, fault: str, seed: int, out: Path) -> None:
     """
     from mdtree.diagnosis import diagnoser_for
     from mdtree.executors import ExecutorConfig
-    from mdtree.measurement import make_request
     from mdtree.recipes import Trust
     from mdtree.render.checks_text import checks_line
     from mdtree.render.terminal_verdict import verdict_text
     from mdtree.rows import rows_file
     from mdtree.runtime.cores import cores
-    from mdtree.sequential_diagnosis import SequentialDiagnosis, Stage
-    from mdtree.zoo import demo_zoo, train_zoo
+
+    with loading():
+        from mdtree.measurement import make_request
+        from mdtree.sequential_diagnosis import SequentialDiagnosis, Stage
+        from mdtree.zoo import demo_zoo, train_zoo
 
     out = _folder(ctx, out, fault if seed == 0 else f"{fault}-{seed}")
     page = own(out / "report.html", out, advice=_ADVICE)

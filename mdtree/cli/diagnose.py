@@ -24,12 +24,9 @@ from mdtree.cli.options import joined, judging
 from mdtree.cli.output import print_json, print_markdown, print_verdicts
 from mdtree.cli.screens import say, tell
 from mdtree.exceptions import MdtreeError
-from mdtree.recipes import checked_facts, words
-from mdtree.render.page_file import write_page
 from mdtree.render.rows_table import counted_once
 from mdtree.render.terminal import paragraph, reason_text
-from mdtree.render.trajectory_text import trajectory_text
-from mdtree.rows import TARGET, is_address, measured_file, target_fault
+from mdtree.rows import TARGET, Fact, is_address, measured_file, target_fault
 
 __all__ = ["command"]
 
@@ -184,8 +181,7 @@ def command(
     files = {"--html": html, "--sarif": sarif_path, "--junit": junit_path}
     check_outputs({**files, "--rows": options["rows_path"]}, json=as_json, markdown=as_markdown)
     failing, ignored = codes_that_fail(fail_on or ()), known_codes(ignore or (), "--ignore")
-    known = words(options["facts"])
-    facts = checked_facts(known if target is None else {**known, TARGET: target})
+    facts = _facts(options["facts"], target)
     diagnoser, rows = judged_rows(
         paths, tree_name=tree_name, only=only, facts=facts, options=options
     )
@@ -198,6 +194,8 @@ def command(
         if row.failure is not None and not row.is_diverged
     }
     if html is not None:
+        from mdtree.render.page_file import write_page
+
         write_page(html, verdicts, rows, diagnoser)
     source = _source(paths, options["rows_path"])
     write_sarif(sarif_path, groups, source, ignored)
@@ -209,8 +207,11 @@ def command(
         print_json(verdicts, runs)
     elif PRINTED not in files.values():
         print_verdicts(verdicts, runs, failures, with_checks=with_checks)
-        for run in runs:
-            say(f"\n{trajectory_text(run, rows)}")
+        if runs:
+            from mdtree.render.trajectory_text import trajectory_text
+
+            for run in runs:
+                say(f"\n{trajectory_text(run, rows)}")
     for text in counted_once(rows):
         tell(text)
     for group, reason in failures.items():
@@ -220,6 +221,16 @@ def command(
         tell(paragraph(found))
         ctx.exit(_FOUND)
     ctx.exit(1 if failures else 0)
+
+
+def _facts(pairs: tuple[str, ...], target: float | None) -> dict[str, Fact]:
+    """Return the facts of all groups that the command line names."""
+    if not pairs and target is None:
+        return {}
+    from mdtree.recipes import checked_facts, words
+
+    known = words(pairs)
+    return checked_facts(known if target is None else {**known, TARGET: target})
 
 
 def _check_printed(dataset: str | None, *, as_json: bool, as_markdown: bool) -> None:

@@ -6,12 +6,14 @@ import contextlib
 import re
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mdtree.exceptions import MdtreeError
-from mdtree.executors import ExecutorConfig
+
+if TYPE_CHECKING:
+    from mdtree.executors import ExecutorConfig
 
 __all__ = [
     "executor_options",
@@ -98,6 +100,7 @@ def make_executor_config(
     options: dict[str, Any], device: str, *, shared: bool = True
 ) -> ExecutorConfig:
     """Build the executor configuration for work on `device` from command-line options."""
+    from mdtree.executors import ExecutorConfig
     from mdtree.runtime.device import visible_gpus
 
     ray, share = options["ray"], options["gpus_per_worker"]

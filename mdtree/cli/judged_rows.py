@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mdtree.cli.executor_options import make_executor_config, results_alone, share_of_work
+from mdtree.cli.loading import loading
 from mdtree.cli.measuring_options import make_request, named_recipe
 from mdtree.cli.notices import FoundPrinter, rows_of_zoos, tell_of_cut_line
 from mdtree.cli.screens import tell
 from mdtree.cli.stop_signals import resumable
 from mdtree.exceptions import MdtreeError, RowsError
 from mdtree.messages import chance, listed, plural, printable, shortened
-from mdtree.recipes import NO_RECIPE, RECIPE_NAME, RowsAlone, has_recipe, rows_alone
+from mdtree.recipes import RECIPE_NAME, RowsAlone, has_recipe, rows_alone
 from mdtree.render.formatting import about
 from mdtree.rows import (
     ROWS_NAME,
@@ -76,7 +77,8 @@ def _known(paths: tuple[str | Path, ...], found: RowsAlone) -> list[Row]:
     file = found.path
     if found.is_source:
         return named_apart(rows_of_zoos(file, None, failed=True))
-    from mdtree.measurement import rows_of_networks
+    with loading():
+        from mdtree.measurement import rows_of_networks
 
     rows, left_out = rows_of_networks(
         load_rows(file, failed=True), measured_file(file), paths, named=found.is_named
@@ -136,7 +138,10 @@ def _from_files(
 ) -> tuple[Diagnoser, list[Row]]:
     """Read what weights, settings and logs tell without a recipe."""
     from mdtree.diagnosis import with_facts
-    from mdtree.measurement import rows_from_files
+    from mdtree.recipes import NO_RECIPE
+
+    with loading():
+        from mdtree.measurement import rows_from_files
 
     if options["expected"] is not None:
         raise MdtreeError("--expect needs a measured accuracy: name data and model, or a recipe")
@@ -164,7 +169,9 @@ def _measured(
 ) -> tuple[Diagnoser, list[Row]]:
     """Measure what the verdicts need."""
     from mdtree.cli.progress_bar import Bar
-    from mdtree.sequential_diagnosis import SequentialDiagnosis, Stage
+
+    with loading():
+        from mdtree.sequential_diagnosis import SequentialDiagnosis, Stage
 
     def announce(stage: Stage) -> None:
         change = ""

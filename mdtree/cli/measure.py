@@ -17,6 +17,7 @@ from mdtree.cli.executor_options import (
     results_alone,
     share_of_work,
 )
+from mdtree.cli.loading import loading
 from mdtree.cli.measuring_options import MEASURED, make_request, measuring
 from mdtree.cli.notices import FoundPrinter
 from mdtree.cli.options import complete_metrics, complete_quantities, joined
@@ -103,7 +104,8 @@ def command(
       mdtree measure runs/ --metrics hessian --quantities hessian_top
       mdtree measure runs/ --protocol paper-1 --dry-run
     """
-    from mdtree import measurement
+    with loading():
+        from mdtree import measurement
 
     request = make_request(
         directories,

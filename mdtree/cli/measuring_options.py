@@ -13,12 +13,13 @@ from mdtree.cli.executor_options import executor_options
 from mdtree.cli.options import complete_path
 from mdtree.cli.screens import tell
 from mdtree.exceptions import RecipeError
-from mdtree.recipes import DATA_KINDS, RECIPE_NAME, Recipe, has_recipe, recipe_from_words, words
+from mdtree.recipes import RECIPE_NAME, has_recipe
 from mdtree.rows import DEFAULT_PROTOCOL, PROTOCOLS, Fact, check_protocol, is_address
 from mdtree.rows.facts import unused_fact
 
 if TYPE_CHECKING:
     from mdtree.measurement import Request
+    from mdtree.recipes import Recipe
 
 __all__ = ["MEASURED", "make_request", "measuring", "named_recipe", "protocol_option"]
 
@@ -197,18 +198,26 @@ def named_recipe(options: dict[str, Any], directory: str | Path) -> Path | Recip
     if options["model"] is not None:
         if path is not None:
             raise RecipeError("--recipe and --model both describe the network: use only one")
-        return recipe_from_words(_content(options))
+        return _described(options)
     given = [name for name in ("model_arg", "data", "data_arg", "loss") if options[name]]
     has_own = not is_address(directory) and has_recipe(directory, None)
     if options["data"] and path is None and not has_own and not options["model_arg"]:
-        return recipe_from_words(_content({**options, "model": _SELF_DESCRIBED}))
+        return _described({**options, "model": _SELF_DESCRIBED})
     if given:
         flags = ", ".join("--" + name.replace("_", "-") for name in given)
         raise RecipeError(f"{flags}: needs --model; with a recipe, write it there")
     return path
 
 
+def _described(options: dict[str, Any]) -> Recipe:
+    from mdtree.recipes import recipe_from_words
+
+    return recipe_from_words(_content(options))
+
+
 def _content(options: dict[str, Any]) -> dict[str, Any]:
+    from mdtree.recipes import DATA_KINDS, words
+
     data: dict[str, Any] = words(options["data_arg"])
     source = options["data"]
     if source is None:

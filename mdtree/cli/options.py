@@ -10,7 +10,6 @@ from click import Context, Parameter
 from click.shell_completion import CompletionItem
 
 from mdtree.failure_modes import CONFIDENCE
-from mdtree.rows import QUANTITIES
 
 __all__ = [
     "complete_listed",
@@ -42,12 +41,16 @@ def complete_trees(_ctx: Context, _param: Parameter, incomplete: str) -> list[Co
 
 def complete_metrics(_ctx: Context, _param: Parameter, incomplete: str) -> list[CompletionItem]:
     """Return metrics; several are separated by commas."""
+    from mdtree.rows import QUANTITIES
+
     known = dict.fromkeys(quantity.metric for quantity in QUANTITIES.values())
     return complete_listed((*known, *_WITHOUT_QUANTITIES), incomplete)
 
 
 def complete_quantities(_ctx: Context, _param: Parameter, incomplete: str) -> list[CompletionItem]:
     """Return quantities that are measured; several are separated by commas."""
+    from mdtree.rows import QUANTITIES
+
     known = (name for name, quantity in QUANTITIES.items() if quantity.metric)
     return complete_listed(known, incomplete)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mdtree.cli.loading import loading
 from mdtree.cli.progress_bar import Bar
 from mdtree.cli.screens import say
 from mdtree.exceptions import MdtreeError
@@ -117,7 +118,9 @@ def _report(
     path: str | None, against: str | None, series: Path | None, options: dict[str, Any]
 ) -> WeightsReport:
     from mdtree.runtime.cores import cores
-    from mdtree.spectra import Rules, WeightOptions, compare, examine, rank
+
+    with loading():
+        from mdtree.spectra import Rules, WeightOptions, compare, examine, rank
 
     chosen = WeightOptions(
         rules=Rules(

@@ -19,6 +19,7 @@ from mdtree.cli.executor_options import (
     share_of_work,
 )
 from mdtree.cli.group import Group
+from mdtree.cli.loading import loading
 from mdtree.cli.notices import rows_of_zoos
 from mdtree.cli.progress_bar import Bar
 from mdtree.cli.screens import say, tell
@@ -92,8 +93,10 @@ def train(
       mdtree zoo train configs/zoo-digits.yaml --out zoo --dry-run
     """
     from mdtree.recipes import Trust, read_zoo
-    from mdtree.runtime.device import pick_device
-    from mdtree.zoo import names_to_trust, pending, prices, train_zoo
+
+    with loading():
+        from mdtree.runtime.device import pick_device
+        from mdtree.zoo import names_to_trust, pending, prices, train_zoo
 
     zoo = read_zoo(config)
     folder = config.parent

@@ -237,6 +237,13 @@ _LIST = (
         meaning="a simple classifier that is fitted to the same items does better than the network",
         fine="the network does as well as a simple classifier of the same items, or better",
     ),
+    Check(
+        code="MD407",
+        name="ended_early",
+        severity="warning",
+        meaning="the network still improved much when training ended: train longer first",
+        fine="by its log, the second half of training brought little",
+    ),
 )
 
 # code -> the check

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 
 from mdtree.failure_modes import AXES, GridAxis
 from mdtree.rows import TARGET, Fact
+from mdtree.rows.facts import LATE_GAIN, LATE_LOSS_DROP
 from mdtree.rows.training_words import is_same_word
 
 __all__ = ["Attribution", "FactChange", "attribution", "fact_changes"]
 
 # facts that say how training ended, or how far it should go, not how it was done
-_OUTCOMES = ("test_accuracy", "label", TARGET)
+_OUTCOMES = ("test_accuracy", "label", TARGET, LATE_GAIN, LATE_LOSS_DROP)
 _SIZE = GridAxis(fact="parameters", up="enlarge_model")
 _AXES = {axis.fact: axis for axis in (*AXES, _SIZE)}
 _ROUNDING = 0.1  # of a count of steps: the last batch of an epoch is smaller, or left out

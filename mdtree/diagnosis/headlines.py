@@ -27,6 +27,10 @@ from mdtree.messages import percent, percent_below, plural, shortened, shortened
 
 __all__ = ["headline", "headline_of_all", "main_gain"]
 
+_TRAIN_LONGER = (
+    "training ended too early (in four cases of five, longer is better), so train longer first; "
+    "as it is, "
+)
 _LITTLE = 1.0  # points of test accuracy, below which nothing is much wrong
 _LONGEST = 60  # characters of a name inside a sentence
 _LONGEST_NAME, _END = 80, 39  # the same for a group, and how many of them are its end
@@ -108,7 +112,14 @@ def _hint(verdict: Verdict) -> str:
     reasons = [text for code, text in HINTS.items() if code in found and not _is_broken(verdict)]
     if verdict.is_untested:
         reasons.append("the network is unlike those that mdtree has learnt from")
-    return f"take this as a hint only, because {' and '.join(reasons)}: " if reasons else ""
+    hint = f"take this as a hint only, because {' and '.join(reasons)}: " if reasons else ""
+    return hint + (_TRAIN_LONGER if _ended_early(verdict) else "")
+
+
+def _ended_early(verdict: Verdict) -> bool:
+    return not _is_broken(verdict) and any(
+        check.code == "MD407" and check.is_found for check in verdict.checks
+    )
 
 
 def _plainly(verdict: Verdict) -> str:
@@ -162,8 +173,9 @@ def _nothing(verdict: Verdict, how_sure: str) -> str:
         "nothing beyond chance" if best is None else f"only about {_right_answers(best, verdict)}"
     )
     if target is None or target.gap is None:
+        kept = "" if _ended_early(verdict) else f", so {AS_IT_IS}"
         return (
-            f"{WRONG[NONE]} {how_sure}, so {AS_IT_IS}: a larger network, more examples or other "
+            f"{WRONG[NONE]} {how_sure}{kept}: a larger network, more examples or other "
             f"steps should bring {most}"
         )
     aim = f"target of {target.accuracy:.10g} % right answers"

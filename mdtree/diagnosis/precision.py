@@ -33,7 +33,7 @@ from mdtree.rows import (
 )
 from mdtree.trees import FEATURES
 from mdtree.trees.binning import Floats
-from mdtree.trees.feature_matrix import computed, numbers_of
+from mdtree.trees.feature_values import computed, numbers_of
 from mdtree.trees.quantiles import normal_quantiles
 
 __all__ = ["SURE", "OpenMetric", "RowPrecision", "VerdictPrecision", "agreement", "open_metric"]

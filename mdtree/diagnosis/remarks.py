@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from mdtree.diagnosis.checks import Status
 from mdtree.diagnosis.missing import not_run
 from mdtree.diagnosis.verdict_record import Verdict
+from mdtree.labelling import number_of
 from mdtree.rows import QUANTITIES, Measured, Row, remaining
+from mdtree.rows.facts import LATE_GAIN, LATE_LOSS_DROP
 from mdtree.trees import FEATURES, Leaf, SavedTree
 
 __all__ = [
@@ -20,12 +22,16 @@ __all__ = [
     "disagreement",
     "remarks_on",
     "roughness",
+    "second_half",
     "worse_than_chance",
 ]
 
 _ERRORS = 4.0  # standard errors, beyond which a difference is not chance
 _UNDECIDED = 1.1  # times the loss of chance: a network that has hardly begun to learn is near it
 _WORSE = 2.0  # points above chance: a network that knows one class alone is there as well
+# what a training that has come to rest does not bring in its second half (scripts/study_length.py)
+_RISE = 3.0  # points of test accuracy
+_DROP, _DROP_ALONE = 3.0, 5.0  # percent of the test loss, beside the accuracy and alone
 STABLE = 0.9  # share of resamples with the same answer from which error bars do no harm
 
 
@@ -59,6 +65,9 @@ def _remarks(saved: SavedTree, row: Row, *others: Remark | None) -> Iterator[Rem
     fault = worse_than_chance(row)
     if fault is not None:
         yield Remark("MD405", f"{fault}: are the labels wrong, or in another order?")
+    is_early, brought = second_half(row) or (False, "")
+    if is_early:
+        yield Remark("MD407", f"{brought}: train longer before you change anything else")
     if row.failure is not None:
         problem = (
             "the numbers come from an earlier measurement; a later attempt failed"
@@ -85,6 +94,21 @@ def worse_than_chance(row: Row) -> str | None:
     ):
         return None  # it has hardly begun to learn: what wrong labels teach is told with confidence
     return f"test error {error.value:.1f} %, that of chance {chance.value:.1f} %"
+
+
+def second_half(row: Row) -> tuple[bool, str] | None:
+    """Return whether a training ended early, and what its second half brought, if a log tells."""
+    gain, drop = number_of(row, LATE_GAIN), number_of(row, LATE_LOSS_DROP)
+    texts = []
+    if gain is not None:
+        texts.append(f"the test accuracy rose by {gain:.1f} points")
+    if drop is not None:
+        texts.append(f"the test loss fell by {drop:.1f} %")
+    if not texts:
+        return None
+    least = _DROP_ALONE if gain is None else _DROP
+    is_early = (gain is None or gain >= _RISE) and (drop is None or drop >= least)
+    return is_early, f"{' and '.join(texts)} in the second half of training, by its log"
 
 
 def disagreement(saved: SavedTree, leaf: Leaf, likely: str) -> Remark | None:

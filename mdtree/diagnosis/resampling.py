@@ -15,7 +15,7 @@ from mdtree.rows import QUANTITIES, Measured, Row
 from mdtree.trees import FEATURES, SavedTree
 from mdtree.trees.binning import Floats
 from mdtree.trees.feature import identity, log
-from mdtree.trees.feature_matrix import computed, numbers_of
+from mdtree.trees.feature_values import computed, numbers_of
 
 __all__ = ["DRAWS", "POSITIVE", "resampled", "resampled_rows", "standard_errors"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from mdtree.diagnosis.missing import FACTS, PAIRS, not_run
-from mdtree.diagnosis.remarks import Case, Look, Outcome
+from mdtree.diagnosis.remarks import Case, Look, Outcome, second_half
 from mdtree.labelling import number_of
 from mdtree.messages import listed, percent, plural
 from mdtree.rows import (
@@ -211,6 +211,15 @@ def _baseline(case: Case) -> Outcome:
     return ("found" if is_worse else "passed"), numbers
 
 
+def _early(case: Case) -> Outcome:
+    known = second_half(case.row)
+    if known is None:
+        return "not_checked", "no log tells how test accuracy and loss went"
+    if "MD407" in case.remarks:
+        return "found", case.remarks["MD407"]
+    return "passed", known[1]
+
+
 # code -> what decides
 LOOKS_AT_ROW: dict[str, Look] = {
     "MD300": _not_measured,
@@ -227,4 +236,5 @@ LOOKS_AT_ROW: dict[str, Look] = {
     "MD404": _accuracy,
     "MD405": _chance,
     "MD406": _baseline,
+    "MD407": _early,
 }

@@ -14,7 +14,7 @@ from mdtree.exceptions import MdtreeError, ProtocolError
 from mdtree.failure_modes import CONFIDENCE
 from mdtree.rows import Row, check_seed, one_protocol
 from mdtree.trees import SavedTree
-from mdtree.trees.bundled import find_tree, shipped_trees
+from mdtree.trees.bundled import TreeHead, find_tree, tree_heads
 
 __all__ = ["ChosenTree", "can_be_diagnosed", "choose_tree", "diagnoser_for", "tree_for"]
 
@@ -40,8 +40,8 @@ def tree_for(rows: Sequence[Row], tree: SavedTree | str | None) -> ChosenTree:
     """
     why = "it was requested"
     if tree is None:
-        trees = shipped_trees(task=_TASK, protocol=one_protocol(rows))
-        return choose_tree(rows, trees or shipped_trees())
+        name, why = _choice(rows, tree_heads())
+        return ChosenTree(name=name, saved=find_tree(name), why=why)
     if isinstance(tree, str):
         return ChosenTree(name=tree, saved=find_tree(tree), why=why)
     return ChosenTree(name="a tree in memory", saved=tree, why=why)
@@ -58,6 +58,14 @@ def choose_tree(rows: Sequence[Row], trees: Mapping[str, SavedTree]) -> ChosenTr
         ProtocolError: If the rows have several protocols, or no tree was fitted to theirs.
 
     """
+    name, why = _choice(rows, trees)
+    return ChosenTree(name=name, saved=trees[name], why=why)
+
+
+def _choice(
+    rows: Sequence[Row], trees: Mapping[str, SavedTree] | Mapping[str, TreeHead]
+) -> tuple[str, str]:
+    """Choose among trees, or among what they are for: return name and reason."""
     protocol = one_protocol(rows)
     candidates = {
         name: saved
@@ -71,7 +79,7 @@ def choose_tree(rows: Sequence[Row], trees: Mapping[str, SavedTree]) -> ChosenTr
             f"{', '.join(protocols) or 'none'}): fit one with `mdtree fit` and name it with --tree"
         )
     name = max(sorted(candidates), key=lambda candidate: candidates[candidate].groups)
-    return ChosenTree(name=name, saved=candidates[name], why=_why(protocol, len(candidates)))
+    return name, _why(protocol, len(candidates))
 
 
 def _why(protocol: str, count: int) -> str:

@@ -11,7 +11,7 @@ from pydantic import ConfigDict, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from mdtree.diagnosis.comparison import Compared, Comparison
-from mdtree.diagnosis.comparison_headline import comparison_headline, headline_of_comparisons
+from mdtree.diagnosis.comparison_headlines import comparison_headline, headline_of_comparisons
 from mdtree.diagnosis.trajectory import Trajectory
 from mdtree.diagnosis.verdict_record import Verdict
 from mdtree.rows.schema import json_schema

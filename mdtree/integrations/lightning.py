@@ -6,6 +6,7 @@ The only file that imports lightning (the extra `lightning`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from mdtree.exceptions import MissingExtraError
@@ -14,6 +15,8 @@ from mdtree.integrations.live_run import LiveRun
 from mdtree.integrations.sample import Source, source_of
 from mdtree.integrations.snapshots import momentum_of
 from mdtree.rows import Fact
+from mdtree.runs import History, late_facts
+from mdtree.runs.history import points_from
 from mdtree.runtime import torchvision as vision
 
 try:
@@ -43,26 +46,40 @@ class DiagnosisCallback(LiveDiagnosis, Callback):  # type: ignore[misc]  # light
 
     """
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        """Forget what an earlier training logged."""
+        self._evaluations = []
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        """Note what was evaluated: at the end it tells whether training had come to rest."""
+        if not trainer.sanity_checking:
+            metrics = trainer.callback_metrics.items()
+            known = {name: float(value) for name, value in metrics if value.numel() == 1}
+            self._evaluations.append({**known, "step": float(trainer.global_step)})
+
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Measure every few epochs."""
-        self._keep(trainer, pl_module, trainer.current_epoch + 1)
-        if self.is_due(trainer.current_epoch + 1):
-            self._diagnose(trainer, pl_module, epochs=trainer.current_epoch + 1, tell=False)
+        """Measure every few epochs; the last time is at the end of training."""
+        epochs = trainer.current_epoch + 1
+        self._keep(trainer, pl_module, epochs)
+        if self.is_due(epochs) and epochs != trainer.max_epochs:
+            self._diagnose(trainer, pl_module, epochs=epochs, is_end=False)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Measure the network that was trained."""
         self._keep(trainer, pl_module, trainer.current_epoch)
-        self._diagnose(trainer, pl_module, epochs=trainer.current_epoch, tell=True)
+        self._diagnose(trainer, pl_module, epochs=trainer.current_epoch, is_end=True)
 
     def _diagnose(
-        self, trainer: Trainer, module: LightningModule, *, epochs: int, tell: bool
+        self, trainer: Trainer, module: LightningModule, *, epochs: int, is_end: bool
     ) -> None:
         if not trainer.is_global_zero:
             return
         step = trainer.global_step
 
         def look() -> LiveRun:
-            return self._run(trainer, module, epochs)
+            run = self._run(trainer, module, epochs)
+            points, _ = points_from(self._evaluations if is_end else ())
+            return replace(run, facts={**run.facts, **late_facts([History(points=points)])})
 
         def log(numbers: dict[str, float], text: str) -> None:
             for logger in trainer.loggers:
@@ -70,7 +87,7 @@ class DiagnosisCallback(LiveDiagnosis, Callback):  # type: ignore[misc]  # light
                 logger.save()
             for logger in trainer.loggers:
                 _log_text(logger, text, step)
-            if tell:
+            if is_end:
                 rank_zero_info(text)
 
         self.diagnose(step, look, log)

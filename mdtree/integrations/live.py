@@ -149,6 +149,7 @@ class LiveDiagnosis:
         self.row: Row | None = None
         self.verdict: Verdict | None = None
         self.failure: str | None = None
+        self._evaluations: list[dict[str, float]] = []  # what the framework logged in this training
         self._last_step: int | None = None  # that was measured, or failed
         self._said: set[str] = set()  # that is said once
 

@@ -19,6 +19,8 @@ from mdtree.integrations.snapshots import momentum_of
 from mdtree.integrations.undisturbed import copied_collate
 from mdtree.rows import Fact
 from mdtree.rows.training_words import TRAINING_WORDS, is_known_word
+from mdtree.runs import History, late_facts
+from mdtree.runs.history import points_from
 from mdtree.runtime import torchvision as vision
 from mdtree.runtime.requirements import refuse_older
 
@@ -116,7 +118,7 @@ class DiagnosisCallback(LiveDiagnosis, TrainerCallback):  # type: ignore[misc]  
             train=self.train or _source(trainer.train_dataset, convert),
             test=None if test is None else _source(test, convert),
             step=state.global_step,
-            facts=_facts(args, state),
+            facts={**_facts(args, state), **_late_facts(state)},
             words=self._words(args),
             momentum=momentum_of([optimizer]),
             prepare=_without_autocast,
@@ -174,6 +176,14 @@ def _facts(args: Any, state: Any) -> dict[str, Fact]:
         "steps": state.global_step,
         "epochs": round(state.epoch, 4),
     }
+
+
+def _late_facts(state: Any) -> dict[str, Fact]:
+    """Read from the log, at the end of training, whether it had come to rest."""
+    if state.global_step < state.max_steps:
+        return {}
+    points, _ = points_from(state.log_history, is_certain=True)
+    return late_facts([History(points=points)])
 
 
 def _without_autocast(copied: nn.Module) -> None:

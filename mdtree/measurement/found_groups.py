@@ -25,7 +25,7 @@ from mdtree.messages import nearest
 from mdtree.recipes import RECIPE_NAME
 from mdtree.rows import Detail, Diverged, Fact
 from mdtree.rows.training_words import TRAINING_WORDS, is_same_word
-from mdtree.runs import History, HistoryPoint, RunRecord, read_record
+from mdtree.runs import History, HistoryPoint, RunRecord, late_facts, read_record
 
 __all__ = ["FoundGroup", "check_groups", "find"]
 
@@ -224,6 +224,9 @@ def _with_records(
     logs = [record.places["history"] for record in records if "history" in record.places]
     origins |= {"history": logs[0]} if logs else {}
     histories = tuple(_histories(group.folder.files, records, by_name or {}))
+    if group.is_last:
+        late = late_facts(histories)
+        facts, origins = {**facts, **late}, {**origins, **dict.fromkeys(late, *logs[:1])}
     # what became of a run after its last checkpoint counts as well; not so after an earlier one
     whole = [record.history for record in records] if group.is_last else histories
     return replace(

@@ -11,6 +11,7 @@ from mdtree.checkpoints import base_of, file_digest, is_adapter
 from mdtree.exceptions import UnsafeError
 from mdtree.recipes import Recipe, Trust, bind, fingerprint
 from mdtree.rows import TARGET, Detail, Fact, Row
+from mdtree.rows.facts import LATE_GAIN, LATE_LOSS_DROP
 
 __all__ = [
     "DESCRIPTIONS",
@@ -26,6 +27,7 @@ __all__ = [
 
 # factories of networks that their folder describes -> the file that does it
 DESCRIPTIONS = {"huggingface": "config.json", "timm": "args.yaml"}
+_ASIDE = (TARGET, LATE_GAIN, LATE_LOSS_DROP)  # facts that change no number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +96,7 @@ def as_text(name: str) -> str:
 def row_digest(task: GroupTask) -> str:
     """Hash what the recipe says about this group, and what its folder says itself."""
     recipe = task.recipe
-    facts = sorted(item for item in task.facts.items() if item[0] != TARGET)  # changes no number
+    facts = sorted(item for item in task.facts.items() if item[0] not in _ASIDE)
     rest = f"{recipe.batch_size} {recipe.weights_key} {facts}"
     if task.dtype is not None:
         rest += f" {task.dtype}"

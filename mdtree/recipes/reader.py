@@ -28,7 +28,6 @@ from mdtree.recipes.zoo import Zoo, ZooTraining
 from mdtree.rows import Fact
 
 __all__ = [
-    "RECIPE_NAME",
     "changed_recipe",
     "checked_facts",
     "read_recipe",
@@ -37,7 +36,6 @@ __all__ = [
     "words",
 ]
 
-RECIPE_NAME = "mdtree.yaml"
 KindT = TypeVar("KindT", bound=BaseModel)
 
 _LONGEST_SHOWN = 80  # characters of a wrong value

@@ -6,14 +6,17 @@ import json
 from collections import Counter
 from collections.abc import Collection, Sequence
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from mdtree.messages import listed, plural, printable, shortened
 from mdtree.render.formatting import COARSE, TO_TOLERANCE, is_unconverged, number
-from mdtree.render.svg import Markup, element
 from mdtree.render.table import name_of
 from mdtree.render.terminal import table
 from mdtree.rows import QUANTITIES, Measured, Missing, Row, remaining
 from mdtree.rows.row import row_to_json
+
+if TYPE_CHECKING:
+    from mdtree.render.svg import Markup
 
 __all__ = ["SHOWN", "counted_once", "row_text", "rows_html", "rows_table"]
 
@@ -188,6 +191,8 @@ def _named(row: Row) -> str:
 
 def rows_html(rows: Sequence[Row], *, limit: int = SHOWN) -> Markup:
     """Write rows as a table: the numbers of the terminal, a line for each group."""
+    from mdtree.render.svg import element
+
     shown = list(islice(rows, limit))
     names = [name for name in QUANTITIES if any(name in row.quantities for row in shown)]
     protocols = len({row.protocol for row in shown}) > 1
@@ -204,6 +209,8 @@ def rows_html(rows: Sequence[Row], *, limit: int = SHOWN) -> Markup:
 
 
 def _html_line(row: Row, names: Sequence[str], *, protocols: bool) -> Markup:
+    from mdtree.render.svg import element
+
     members = str(len(row.provenance.weights)) if row.provenance else ""
     return element(
         "tr",

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import shutil
 import stat
 from collections.abc import Iterator
 from io import FileIO
@@ -64,6 +63,8 @@ def atomic_file(
                 file.flush()
                 to_disk(file.fileno())
             if real.exists():
+                import shutil  # late: it loads what packs archives
+
                 shutil.copymode(real, new)
             new.replace(real)
         finally:

@@ -16,6 +16,8 @@ __all__ = [
     "CLASSES",
     "FACTS",
     "FACT_RANGES",
+    "LATE_GAIN",
+    "LATE_LOSS_DROP",
     "TARGET",
     "TEXT_FACTS",
     "Fact",
@@ -27,6 +29,8 @@ Fact = bool | int | float | str
 
 TARGET = "target_accuracy"
 AMOUNT_AT_MOST = "data_amount_at_most"  # where a log tells no more of `data_amount`
+LATE_GAIN = "late_accuracy_gain"
+LATE_LOSS_DROP = "late_loss_drop"
 _ACCURACY = "test_accuracy"
 CLASSES = "classes"
 _FEWEST_CLASSES, _MOST_CLASSES = 2, 1_000_000
@@ -47,6 +51,8 @@ FACTS: dict[str, str] = {
     "steps": "steps of training",
     "weight_decay": "weight decay of training",
     "momentum": "momentum of SGD in training",
+    LATE_GAIN: "points by which the logged test accuracy rose in the second half of training",
+    LATE_LOSS_DROP: "percent by which the logged test loss fell in the second half of training",
 }
 
 # known fact -> what it may be, where a row is read; a target is judged where it is used
@@ -55,6 +61,8 @@ FACT_RANGES: dict[str, Range] = {
     "label_noise": Range(0, 1),
     CLASSES: Range(_FEWEST_CLASSES, _MOST_CLASSES),
     _ACCURACY: SHARE,
+    LATE_GAIN: SHARE,
+    LATE_LOSS_DROP: SHARE,
 }
 
 # the known facts that are words
@@ -107,7 +115,7 @@ def _fault_of_number(name: str, value: Fact) -> str | None:
         return fault
     if not _is_amount(value):
         return "must be a number of at least 0"
-    if name == _ACCURACY and not _is_percentage(value):
+    if FACT_RANGES[name] is SHARE and not _is_percentage(value):
         return "must be a percentage, 0 to 100"
     return None
 

@@ -9,6 +9,7 @@ __all__ = [
     "JSON",
     "JUNIT",
     "MEASUREMENTS",
+    "PACKED_TABLE",
     "PAGE",
     "PARQUET",
     "PNG",
@@ -19,6 +20,7 @@ __all__ = [
     "TREE",
     "WEIGHTS",
     "is_recognised",
+    "is_table",
     "kind_of",
 ]
 
@@ -35,6 +37,8 @@ PARQUET: Final = "a Parquet table"
 TABLE: Final = "a table (CSV)"
 JSON: Final = "JSON"
 
+PACKED_TABLE: Final = ".csv.gz"  # how its name ends
+
 _UNMARKED = (MEASUREMENTS, WEIGHTS, RECIPE, JSON, TABLE)  # they can begin in any way
 _HEAD = 4096  # bytes, within which files of these kinds say what they are
 _ROW = 32
@@ -44,6 +48,11 @@ _TREE_KEYS = (b'"format"', b'"task"', b'"method"')
 def is_recognised(kind: str) -> bool:
     """Return whether every file of a kind says what it is."""
     return kind not in _UNMARKED
+
+
+def is_table(path: Path) -> bool:
+    """Return whether a file is a CSV table, judged by its name."""
+    return path.name.lower().endswith((".csv", PACKED_TABLE))
 
 
 def kind_of(path: Path) -> str | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import contextlib
-import gzip
 import json
 import os
 import zlib
@@ -12,8 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
-
-from pydantic import ValidationError
 
 from mdtree.exceptions import RowsError
 from mdtree.regular_file import open_regular
@@ -109,6 +106,8 @@ def _opened(path: Path, *, pipe: bool) -> Iterator[BinaryIO]:
         if not is_packed(path):
             yield file
             return
+        import gzip
+
         with gzip.GzipFile(fileobj=file) as unpacked:
             yield cast("BinaryIO", unpacked)
 
@@ -123,7 +122,11 @@ def _content(text: bytes, number: int, path: Path) -> Row | Damaged:
         )
     try:
         row = row_from_json(text.rstrip())
-    except ValidationError as error:
+    except ValueError as error:
+        from pydantic import ValidationError  # late: rows without a fault need none
+
+        if not isinstance(error, ValidationError):
+            raise
         row_format = _format_of(text)
         if isinstance(row_format, int) and row_format > FORMAT:
             raise RowsError(

@@ -16,10 +16,9 @@ from pathlib import Path
 from mdtree.exceptions import OutputError, ProtocolError, RecipeError, RowsError, TreeError
 from mdtree.messages import shortened
 from mdtree.rows.atomic import own
+from mdtree.rows.file_kinds import is_table
 from mdtree.rows.reading import LONGEST_LINE, open_rows, read_rows
 from mdtree.rows.row import Row
-from mdtree.rows.tables import is_table, rows_from_csv
-from mdtree.rows.writing import check_plain_rows
 
 __all__ = [
     "ROWS_NAME",
@@ -151,6 +150,8 @@ def rows_file(
         OutputError: The default file must not be written, or `out` would be packed.
     """
     if out is not None:
+        from mdtree.rows.writing import check_plain_rows
+
         check_plain_rows(out)  # before anything is measured
         return out
     if is_address(measured):
@@ -208,6 +209,8 @@ def open_measured(path: Path, *, table_protocol: str = "paper-1") -> Collection[
     Rows of JSON Lines stay in their file, and are read each time they are used.
     """
     if is_table(path):
+        from mdtree.rows.tables import rows_from_csv
+
         return rows_from_csv(path, protocol=table_protocol).rows
     return open_rows(find_rows(path))
 
@@ -237,6 +240,8 @@ def load_rows(
     is_file = not os.path.isdir(path)  # noqa: PTH112
     path = find_rows(Path(path))
     if is_table(path):
+        from mdtree.rows.tables import rows_from_csv
+
         rows = rows_from_csv(path, protocol=protocol or table_protocol).rows
     else:
         rows = read_rows(path, pipe=is_file, by_zoo=by_zoo, notice=notice)

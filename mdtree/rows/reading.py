@@ -6,11 +6,8 @@ import os
 import weakref
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
-from hashlib import blake2b
 from pathlib import Path
 from typing import BinaryIO
-
-from pydantic import ValidationError
 
 from mdtree.exceptions import RowsError
 from mdtree.messages import listed, plural, shortened
@@ -218,7 +215,7 @@ class Index:
         try:
             row = row_from_json(self._line(offset))
             changed = _digest(row.key) != digest
-        except (OSError, ValidationError):
+        except (OSError, ValueError):  # ValueError: it is no row any more
             changed = True
         if changed:
             raise RowsError(f"{self._path} changed while it was being read: try again")
@@ -264,6 +261,8 @@ def _with_failure(measured: Row, failed: Row) -> Row:
 
 def _digest(key: RowKey) -> int:
     """Return a 128-bit digest of a key, for which collisions cannot be found."""
+    from hashlib import blake2b  # late: few rows need no index
+
     return int.from_bytes(blake2b(repr(key).encode(), digest_size=16).digest())
 
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import math
-import statistics
-from collections.abc import Sequence
-from functools import cache
-from typing import Annotated, Any, Literal
-
-from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter
-from pydantic.dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, Literal, NoReturn
 
 from mdtree.exceptions import DivergedError
 from mdtree.messages import listed, plural, shortened
 from mdtree.rows.facts import Fact
+from mdtree.rows.forms import Late, Limits, adapter_of, checked
+from mdtree.rows.plain import plain
 from mdtree.rows.quantities import QUANTITIES
 
 __all__ = [
@@ -56,7 +55,7 @@ MAYBE_ONE_RUN = "may be snapshots of one run"
 
 RowKey = tuple[str, str]  # (group, protocol): at most one row each
 
-_FROZEN = ConfigDict(extra="forbid", allow_inf_nan=False, defer_build=True)  # built when used
+_FEW = 50  # lines, which are read before pydantic is imported
 
 
 def _writable(text: Any) -> Any:
@@ -64,10 +63,16 @@ def _writable(text: Any) -> Any:
     return text.encode(errors="backslashreplace").decode() if isinstance(text, str) else text
 
 
-Text = Annotated[str, BeforeValidator(_writable)]
+def _escaped() -> Iterator[Any]:
+    from pydantic import BeforeValidator
+
+    yield BeforeValidator(_writable)
 
 
-@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+Text = Annotated[str, Late(_escaped)]
+
+
+@checked
 class Measured:
     """A number in the unit of its quantity.
 
@@ -82,7 +87,7 @@ class Measured:
     converged: bool | None = None  # whether the method reached its tolerance for every member
 
 
-@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+@checked
 class Missing:
     """A quantity that could not be measured, and why."""
 
@@ -95,7 +100,7 @@ Value = Measured | Missing
 Stopped = Literal["tolerance", "budget", "verdict"]
 
 
-@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+@checked
 class Detail:
     """A small table behind a quantity, for plots: a curve, a density, a matrix of pairs."""
 
@@ -108,7 +113,7 @@ class Detail:
             raise ValueError(f"the columns of a detail must have equal lengths, got {lengths}")
 
 
-@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+@checked
 class Copy:
     """A file with the same weights as a member, which is counted only once."""
 
@@ -116,7 +121,7 @@ class Copy:
     sha256: str  # of the file
 
 
-@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+@checked
 class Provenance:
     """Where the numbers of a row came from."""
 
@@ -152,7 +157,7 @@ class Provenance:
         ]
 
 
-@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+@checked
 class GroupFailure:
     """Why a group could not be measured; the next run tries again."""
 
@@ -161,7 +166,7 @@ class GroupFailure:
     trace: Text | None = None  # the file with the traceback, next to the rows
 
 
-@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+@checked
 class Diverged:
     """The networks of a group whose training diverged."""
 
@@ -196,15 +201,15 @@ class Diverged:
         return f"{count} diverged: {listed([shortened(name, _LONGEST) for name in self.networks])}"
 
 
-@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+@checked
 class Row:
     """One group under one protocol: the only interface between measuring and diagnosing."""
 
     format: Literal[1]
-    group: Annotated[Text, Field(min_length=1)]
-    protocol: Annotated[str, Field(min_length=1)]
-    facts: Annotated[dict[str, Fact], Field(max_length=MOST_FACTS)]
-    quantities: Annotated[dict[str, Value], Field(max_length=MOST_FACTS)]
+    group: Annotated[Text, Limits(min_length=1)]
+    protocol: Annotated[str, Limits(min_length=1)]
+    facts: Annotated[dict[str, Fact], Limits(max_length=MOST_FACTS)]
+    quantities: Annotated[dict[str, Value], Limits(max_length=MOST_FACTS)]
     provenance: Provenance | None = None  # None for rows that were measured elsewhere
     failure: GroupFailure | None = None
     diverged: Diverged | None = None  # None: no network is known to have diverged
@@ -248,19 +253,33 @@ class Row:
         return metrics <= set(self.provenance.metrics)
 
 
-@cache
-def _adapter() -> TypeAdapter[Row]:
-    return TypeAdapter(Row)
-
-
 def row_to_json(row: Row) -> bytes:
     """Return a row as a line of a measurements file, without the line feed."""
-    return _adapter().dump_json(row, exclude_none=True)
+    return adapter_of(Row).dump_json(row, exclude_none=True)
 
 
 def row_from_json(line: bytes) -> Row:
     """Parse a line; raise pydantic's ValidationError, which lists every fault with its place."""
-    return _adapter().validate_json(line)
+    row = _plain_row(line) if next(_lines) < _FEW else None
+    if row is None:
+        row = adapter_of(Row).validate_json(line)
+    return row
+
+
+_lines = itertools.count()  # that were read
+
+
+def _plain_row(line: bytes) -> Row | None:
+    try:
+        content = json.loads(line.decode(), parse_constant=_refused)
+    except (ValueError, RecursionError):
+        return None
+    row: Row | None = plain(Row, content)
+    return row
+
+
+def _refused(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not valid JSON")
 
 
 def mean_over_members(values: Sequence[float], *, single_stderr: float | None) -> Value:
@@ -272,6 +291,8 @@ def mean_over_members(values: Sequence[float], *, single_stderr: float | None) -
     >>> mean_over_members([1.0, 3.0], single_stderr=None)
     Measured(value=2.0, stderr=1.0, members=(1.0, 3.0), iterations=None, converged=None)
     """
+    import statistics  # late: it takes a tenth of what a verdict may
+
     broken = [value for value in values if not math.isfinite(value)]
     if broken:
         return Missing(missing=f"not finite for {len(broken)} of {len(values)} checkpoints")

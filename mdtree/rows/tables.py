@@ -18,13 +18,13 @@ from mdtree.messages import printable
 from mdtree.rows.atomic import atomic_file
 from mdtree.rows.columns import NAMES, STDERR, table_columns
 from mdtree.rows.facts import FACTS, TEXT_FACTS, Fact, check_facts
-from mdtree.rows.file_kinds import TABLE
+from mdtree.rows.file_kinds import PACKED_TABLE, TABLE
 from mdtree.rows.quantities import QUANTITIES
 from mdtree.rows.quantity import Quantity
 from mdtree.rows.ranges import impossible
 from mdtree.rows.row import Measured, Missing, Row, Value
 
-__all__ = ["Imported", "csv_lines", "is_table", "rows_from_csv", "write_csv"]
+__all__ = ["Imported", "csv_lines", "rows_from_csv", "write_csv"]
 
 # published column -> fact
 _PUBLISHED_FACTS = {
@@ -42,7 +42,6 @@ _COLUMNS = {
     **_PUBLISHED_FACTS,
     **{column: quantity.name for column, quantity in _PUBLISHED.items()},
 }
-_COMPRESSED = ".csv.gz"
 _LARGEST = 1 << 28  # bytes of a compressed table after unpacking
 # where a spreadsheet may start a formula: at the start of a cell and, because some split cells
 # further, after ; | tabs and line ends, also behind quotes and blanks.  An apostrophe that is
@@ -61,11 +60,6 @@ class Imported:
 
     rows: list[Row]
     ignored: list[str]
-
-
-def is_table(path: Path) -> bool:
-    """Return whether a file is a CSV table, judged by its name."""
-    return path.name.lower().endswith((".csv", _COMPRESSED))
 
 
 def write_csv(rows: Collection[Row], out: Path) -> None:
@@ -138,7 +132,7 @@ def rows_from_csv(path: Path, *, protocol: str) -> Imported:
 
 def _opened(path: Path) -> TextIO:
     """Open a table, which may be compressed with gzip; refuse one that unpacks to a huge file."""
-    if not path.name.lower().endswith(_COMPRESSED):
+    if not path.name.lower().endswith(PACKED_TABLE):
         return path.open(newline="", encoding="utf-8-sig")
     with gzip.open(path) as file:
         content = file.read(_LARGEST + 1)

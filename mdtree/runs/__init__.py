@@ -5,5 +5,6 @@ Nothing is executed, and nothing here fails a group: a file that cannot be read 
 
 from mdtree.runs.history import History, HistoryPoint
 from mdtree.runs.record import RunRecord, read_record
+from mdtree.runs.second_half import late_facts
 
-__all__ = ["History", "HistoryPoint", "RunRecord", "read_record"]
+__all__ = ["History", "HistoryPoint", "RunRecord", "late_facts", "read_record"]

@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 import functools
-import gzip
 import os
 import re
-from importlib import resources
+from dataclasses import dataclass
 from pathlib import Path
 
 from mdtree.exceptions import RowsError, TreeError
 from mdtree.messages import nearest
-from mdtree.rows import Row, read_rows, rows_from_csv
+from mdtree.rows import Row, read_rows
 from mdtree.rows.row import row_from_json
 from mdtree.trees import SavedTree, read_tree
 
 __all__ = [
     "PUBLISHED_TABLE",
+    "TreeHead",
     "find_tree",
     "published_rows",
     "reference_collection",
     "shipped_rows",
     "shipped_trees",
+    "tree_heads",
     "tree_names",
 ]
 
 _PACKED = ".jsonl.gz"
-_HEAD = 512  # bytes of a tree, in which we have written its task and protocol
-_WORD = re.compile(rb'^  "(task|protocol)": "([^"]*)",$', re.MULTILINE)
-_DATA = Path(str(resources.files("mdtree"))) / "data"
+_HEAD = 4096  # bytes of a tree, in which we have written what it is for
+_WORD = re.compile(r'^  "(task|protocol|groups)": "?([^",]*)"?,$', re.MULTILINE)
+_DATA = Path(__file__).parent.parent / "data"
 
 # the table published with the MD tree paper; its source and licence lie beside it
 PUBLISHED_TABLE = _DATA / "published" / "cifar10-resnet18.csv.gz"
@@ -36,20 +37,28 @@ PUBLISHED_TABLE = _DATA / "published" / "cifar10-resnet18.csv.gz"
 
 def published_rows() -> list[Row]:
     """Read the rows of the published table: ResNet-18 on CIFAR-10, protocol paper-1."""
+    from mdtree.rows import rows_from_csv
+
     return rows_from_csv(PUBLISHED_TABLE, protocol="paper-1").rows
 
 
-def shipped_trees(*, task: str | None = None, protocol: str | None = None) -> dict[str, SavedTree]:
-    """Read the trees that come with mdtree: all, or those of a task and for a protocol.
+@dataclass(frozen=True, kw_only=True)
+class TreeHead:
+    """What a tree is for."""
 
-    A verdict needs one of a dozen, so the others are left out by the beginning of their files.
-    """
-    wanted = {"task": task, "protocol": protocol}
-    return {
-        name: _shipped(path)
-        for name, path in _paths().items()
-        if all(word in (None, known) for known, word in _beside(path, wanted))
-    }
+    task: str
+    protocol: str
+    groups: int  # that it was fitted on
+
+
+def tree_heads() -> dict[str, TreeHead]:
+    """Read what the trees that come with mdtree are for, without reading them: name -> head."""
+    return {name: _head(path) for name, path in _paths().items()}
+
+
+def shipped_trees() -> dict[str, SavedTree]:
+    """Read the trees that come with mdtree."""
+    return {name: _shipped(path) for name, path in _paths().items()}
 
 
 def tree_names() -> list[str]:
@@ -83,6 +92,8 @@ def reference_collection(*, held_out: bool = False) -> dict[str, list[Row]]:
 
 
 def _unpacked(path: Path) -> list[Row]:
+    import gzip
+
     with gzip.open(path) as file:
         return [row_from_json(line) for line in file]
 
@@ -110,13 +121,11 @@ def _shipped(path: Path) -> SavedTree:
     return read_tree(path)
 
 
-def _beside(path: Path, wanted: dict[str, str | None]) -> list[tuple[str, str | None]]:
-    """Put what the beginning of a tree says beside what is wanted."""
-    if set(wanted.values()) == {None}:
-        return []
+@functools.cache
+def _head(path: Path) -> TreeHead:
     with path.open("rb") as file:
-        words = _WORD.findall(file.read(_HEAD))
-    return [(value.decode(), wanted[key.decode()]) for key, value in words]
+        words = dict(_WORD.findall(file.read(_HEAD).decode(errors="replace")))
+    return TreeHead(task=words["task"], protocol=words["protocol"], groups=int(words["groups"]))
 
 
 def _paths() -> dict[str, Path]:

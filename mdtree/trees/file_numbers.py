@@ -12,16 +12,15 @@ from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ConfigDict, Field
 
-__all__ = ["STRICT", "Count", "Number", "Positive", "Share", "packed", "unpacked"]
+from mdtree.rows.forms import STRICT, Limits
 
-STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)  # for what is read from files
+__all__ = ["STRICT", "Count", "Limits", "Number", "Positive", "Share", "packed", "unpacked"]
 
-Number = Annotated[float, Field(ge=-1e300, le=1e300)]
-Positive = Annotated[float, Field(ge=1e-12, le=1e12)]
-Count = Annotated[float, Field(ge=0, le=1e12)]
-Share = Annotated[float, Field(ge=0, le=1)]
+Number = Annotated[float, Limits(ge=-1e300, le=1e300)]
+Positive = Annotated[float, Limits(ge=1e-12, le=1e12)]
+Count = Annotated[float, Limits(ge=0, le=1e12)]
+Share = Annotated[float, Limits(ge=0, le=1)]
 
 _SIZES = {"m2": 2, "f4": 4, "f8": 8}  # bytes of a number
 _THOUSAND = 1000  # m2 holds thousandths

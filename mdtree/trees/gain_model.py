@@ -20,11 +20,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ConfigDict
 
 from mdtree.failure_modes import REMEDIES
 from mdtree.trees.binning import Floats
@@ -62,7 +60,7 @@ _LITTLE_LEVEL = 0.25  # of the usual level: among their answers
 class GainRange:
     """What groups with such an expected gain did gain, relative to their test errors."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    __pydantic_config__ = STRICT
 
     expected: Number  # up to this
     low: Number  # four of five lay between low and high

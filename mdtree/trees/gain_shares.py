@@ -33,14 +33,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import numpy as np
-from pydantic import ConfigDict, Field
 
 from mdtree.failure_modes import COMPARISONS, REMEDIES, TASKS, remedies
 from mdtree.trees.binning import Floats
-from mdtree.trees.file_numbers import STRICT, Positive
+from mdtree.trees.file_numbers import STRICT, Limits, Positive
 
 __all__ = ["UNLIMITED", "GainScale", "shares"]
 
@@ -58,14 +57,14 @@ _LEAST_BOOSTED = 0.002  # smallest chance of a class for boosted trees
 class GainScale:
     """The parameters that turn gains into probabilities."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    __pydantic_config__ = STRICT
 
     power: Positive  # a
     floor: Positive  # e
     none: Positive  # k
     noise: Positive  # where that of a group is not known: the usual one
     most: Positive = UNLIMITED  # of a noise: more does not make `none` more probable
-    trust: Annotated[float, Field(ge=0, le=1e6)] = (
+    trust: Annotated[float, Limits(ge=0, le=1e6)] = (
         0.0  # b; trees of earlier versions know no chances
     )
 

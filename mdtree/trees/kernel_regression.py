@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from statistics import NormalDist
 
 import numpy as np
@@ -49,8 +49,7 @@ class QuantileScale:
     @cached_property
     def _knots(self) -> tuple[Floats, Floats]:
         """Return the distinct quantiles and the place of each; equal ones share the middle."""
-        count = len(self.quantiles)
-        places = np.array([NormalDist().inv_cdf((n + 0.5) / count) for n in range(count)])
+        places = _places(len(self.quantiles))
         values, which = np.unique(self.quantiles, return_inverse=True)
         return values, np.bincount(which, places) / np.bincount(which)
 
@@ -63,6 +62,12 @@ class QuantileScale:
         """Return the values at given places."""
         values, places = self._knots
         return np.asarray(np.interp(scaled, places, values))
+
+
+@cache
+def _places(count: int) -> Floats:
+    """Return the normal scores of so many quantiles."""
+    return np.array([NormalDist().inv_cdf((n + 0.5) / count) for n in range(count)])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

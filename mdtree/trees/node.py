@@ -7,19 +7,23 @@ import statistics
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ConfigDict, Discriminator, Field, Tag
 
 from mdtree.failure_modes import Move, RoomForImprovement
-from mdtree.trees.file_numbers import STRICT, Count
+from mdtree.trees.file_numbers import STRICT, Count, Limits
+
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler
+    from pydantic_core import CoreSchema
 
 __all__ = [
     "KNOWN",
     "Leaf",
     "Node",
+    "OneKind",
     "RemedyGain",
     "Split",
     "Step",
@@ -38,20 +42,20 @@ KNOWN = sys.float_info.max  # a threshold above every known value: the question 
 class RemedyGain:
     """What one remedy gained the groups of a leaf, and how large a change it took."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    __pydantic_config__ = STRICT
 
     low: float  # points; four in five groups gain between low and high
     high: float
     fact: str | None = None  # what is changed most often
     # new value / old value, the median of those who gain
-    factor: Annotated[float, Field(gt=0, le=1e12)] | None = None
+    factor: Annotated[float, Limits(gt=0, le=1e12)] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Leaf:
     """The end of a walk, with the training groups that ended here."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    __pydantic_config__ = STRICT
 
     answer: str  # the class
     counts: Mapping[str, Count]  # class -> groups
@@ -63,7 +67,7 @@ class Leaf:
 class Split:
     """A question: whether the feature is at most the threshold."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    __pydantic_config__ = STRICT
 
     feature: str
     threshold: float
@@ -78,7 +82,22 @@ def kind(content: Any) -> str:
     return "split" if asks else "leaf"
 
 
-Node = Annotated[Annotated[Split, Tag("split")] | Annotated[Leaf, Tag("leaf")], Discriminator(kind)]
+class OneKind:
+    """In an annotation of two classes: pydantic only tells the faults of the kind that is there."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Return what pydantic makes of the two classes."""
+        from pydantic import Discriminator, Tag
+
+        split, leaf = get_args(source)
+        annotated: Any = Annotated  # of types that are known only here
+        kinds = annotated[split, Tag("split")] | annotated[leaf, Tag("leaf")]
+        return handler.generate_schema(annotated[kinds, Discriminator(kind)])
+
+
+Node = Annotated[Split | Leaf, OneKind()]
 
 
 @dataclass(frozen=True, kw_only=True)

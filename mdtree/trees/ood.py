@@ -21,14 +21,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ConfigDict, Field
 
 from mdtree.trees.binning import Floats
-from mdtree.trees.file_numbers import STRICT, Number
+from mdtree.trees.file_numbers import STRICT, Limits, Number
 from mdtree.trees.quantiles import (
     LEVELS,
     chi_square_quantile,
@@ -72,13 +71,13 @@ class OutOfDistribution:
 class TrainingDistribution:
     """Quantiles of the features of the training groups, and the correlations between features."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    __pydantic_config__ = STRICT
 
     # feature -> at levels from 0 to 1, evenly spaced
-    quantiles: Mapping[str, Annotated[tuple[Number, ...], Field(max_length=1000)]]
+    quantiles: Mapping[str, Annotated[tuple[Number, ...], Limits(max_length=1000)]]
     names: tuple[str, ...] = ()  # the features that the distance looks at; few groups have none
     correlation: tuple[tuple[float, ...], ...] = ()
-    limit: Annotated[float, Field(gt=0)] = math.inf  # of the distance, with all features known
+    limit: Annotated[float, Limits(gt=0)] = math.inf  # of the distance, with all features known
 
     def __post_init__(self) -> None:
         """Refuse tables that do not fit each other."""

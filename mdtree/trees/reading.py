@@ -5,31 +5,33 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import numpy as np
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from mdtree.exceptions import TreeError
+from mdtree.rows.forms import read_as
 from mdtree.trees.binning import BinnedCounts, scaled_bounds
-from mdtree.trees.file_numbers import STRICT, Count, Number, Positive
+from mdtree.trees.file_numbers import STRICT, Count, Limits, Number, Positive
 from mdtree.trees.reading_gains import PlainGainModel, gain_model
 from mdtree.trees.saved_tree import FORMAT, LARGEST, PlainTree, SavedTree, check_size, check_words
 from mdtree.trees.template import Question, Template, TemplateLeaf, questions_of
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 __all__ = ["read_tree"]
 
 _MOST_CELLS = 1 << 23  # numbers in the tables of a posterior
 
 _KINDS = ("split", "leaf", "str")  # places in our forms, not in a file
-_Cell = Annotated[int, Field(ge=0, le=LARGEST)]
+_Cell = Annotated[int, Limits(ge=0, le=LARGEST)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Component:
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    __pydantic_config__ = STRICT
 
     weight: Positive
     hit: Positive
@@ -47,11 +49,6 @@ class _File(PlainTree):
     gains: PlainGainModel | None = None
 
 
-@cache
-def _adapter() -> TypeAdapter[_File]:
-    return TypeAdapter(_File)
-
-
 def read_tree(path: Path) -> SavedTree:
     """Read a tree.
 
@@ -64,7 +61,7 @@ def read_tree(path: Path) -> SavedTree:
         check_size(content.get("tree"), _children)
         for part in _dictionaries(content.get("posterior")):
             check_size(part.get("shape"), _children)
-        file = _adapter().validate_python(content)
+        file = read_as(_File, content)
         components = tuple(_component(part, file) for part in file.posterior or [])
         _check_tables([binned for _, binned in components])
         saved = SavedTree(
@@ -73,10 +70,8 @@ def read_tree(path: Path) -> SavedTree:
             gain_model=None if file.gains is None else gain_model(file.gains, file.features),
         )
         check_words(saved)
-    except ValidationError as error:
-        raise TreeError(f"{path} is not a tree: {_first_error(error)}") from error
     except ValueError as error:
-        raise TreeError(f"{path} is not a valid tree: {error}") from error
+        raise TreeError(f"{path} is not {_fault(error)}") from error
     return saved
 
 
@@ -120,6 +115,15 @@ def _children(content: Any) -> Iterable[Any]:
 
 def _dictionaries(content: Any) -> list[dict[str, Any]]:
     return [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
+
+
+def _fault(error: ValueError) -> str:
+    """Say what a file is not: the form of a tree, or a tree that makes sense."""
+    from pydantic import ValidationError  # late: trees without a fault need none
+
+    if isinstance(error, ValidationError):
+        return f"a tree: {_first_error(error)}"
+    return f"a valid tree: {error}"
 
 
 def _first_error(error: ValidationError) -> str:

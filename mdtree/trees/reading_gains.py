@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import numpy as np
-from pydantic import ConfigDict, Field
 
 from mdtree.failure_modes import COMPARISONS, REMEDIES, TASKS
 from mdtree.trees.binning import Floats
 from mdtree.trees.boosted_trees import DEEPEST, BoostedTrees
 from mdtree.trees.features import FEATURES
-from mdtree.trees.file_numbers import STRICT, Number, Positive, Share, unpacked
+from mdtree.trees.file_numbers import STRICT, Limits, Number, Positive, Share, unpacked
 from mdtree.trees.gain_model import STEPS, GainModel, GainRange
 from mdtree.trees.gain_shares import GainScale
 from mdtree.trees.kernel_regression import KernelRegression, QuantileScale
@@ -32,12 +31,12 @@ _FARTHEST = 1e6  # of a centre, on a scale where few are beyond 3
 
 @dataclass(frozen=True, kw_only=True)
 class _PlainBoostedTrees:
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    __pydantic_config__ = STRICT
 
-    classes: Annotated[list[str], Field(min_length=2, max_length=len(_CLASSES))]
+    classes: Annotated[list[str], Limits(min_length=2, max_length=len(_CLASSES))]
     starts: list[Number]
-    trees: Annotated[int, Field(ge=1, le=_MOST_TREES, strict=True)]
-    depth: Annotated[int, Field(ge=1, le=DEEPEST, strict=True)]
+    trees: Annotated[int, Limits(ge=1, le=_MOST_TREES, strict=True)]
+    depth: Annotated[int, Limits(ge=1, le=DEEPEST, strict=True)]
     features: str  # packed, as the rest
     thresholds: str
     missing_low: str
@@ -48,18 +47,18 @@ class _PlainBoostedTrees:
 class PlainGainModel:
     """The form of a regression of gains in a file."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    __pydantic_config__ = STRICT
 
     scale: GainScale
     levels: dict[str, Share]
-    spread: dict[str, Annotated[tuple[GainRange, ...], Field(max_length=1000)]]
+    spread: dict[str, Annotated[tuple[GainRange, ...], Limits(max_length=1000)]]
     width: Positive
     means: dict[str, Number]
-    quantiles: dict[str, Annotated[list[Number], Field(min_length=1, max_length=1000)]]
+    quantiles: dict[str, Annotated[list[Number], Limits(min_length=1, max_length=1000)]]
     # packed, or plain numbers as in trees of earlier versions
-    weights: dict[str, Annotated[list[Number], Field(max_length=_MOST_CENTRES)] | str]
-    centres: Annotated[list[str], Field(max_length=_MOST_CENTRES)] | str
-    count: Annotated[int, Field(ge=0, le=_MOST_CENTRES, strict=True)] | None = (
+    weights: dict[str, Annotated[list[Number], Limits(max_length=_MOST_CENTRES)] | str]
+    centres: Annotated[list[str], Limits(max_length=_MOST_CENTRES)] | str
+    count: Annotated[int, Limits(ge=0, le=_MOST_CENTRES, strict=True)] | None = (
         None  # of packed centres
     )
     boosted: _PlainBoostedTrees | None = None
@@ -84,7 +83,8 @@ def _boosted_trees(part: _PlainBoostedTrees, scales: int) -> BoostedTrees:
         raise ValueError(f"its boosted trees have more than {_MOST_LEAVES} leaves")
     shape = part.trees, 2**part.depth - 1
     features = unpacked(part.features, shape)
-    if not (np.isin(features, np.arange(scales))).all():
+    whole = features == np.floor(features)
+    if not (whole & (features >= 0) & (features < scales)).all():
         raise ValueError(f"its boosted trees must ask for one of {scales} features")
     numbers = unpacked(part.thresholds, shape), unpacked(part.values, (shape[0], shape[1] + 1))
     if not all((np.abs(each) <= _FARTHEST).all() for each in numbers):

@@ -5,18 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 import numpy as np
-from pydantic import ConfigDict, Field
 
 from mdtree.exceptions import ProtocolError
 from mdtree.failure_modes import COMPARISONS, REMEDIES, TASKS
 from mdtree.rows import Row
 from mdtree.trees.binning import BinnedCounts, Floats
-from mdtree.trees.feature_matrix import feature_matrix
+from mdtree.trees.feature_values import feature_matrix
 from mdtree.trees.features import FEATURES
-from mdtree.trees.file_numbers import STRICT
+from mdtree.trees.file_numbers import STRICT, Limits
 from mdtree.trees.gain_model import STEPS, GainModel
 from mdtree.trees.node import Leaf, Node, ends, leaves
 from mdtree.trees.ood import OutOfDistribution, TrainingDistribution
@@ -43,14 +42,14 @@ _DEEPEST = 100  # nodes on a way down
 class PlainTree:
     """A tree, the question that it answers, and a description of its training groups."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    __pydantic_config__ = STRICT
 
     task: str
     method: str  # cart | mdtree | posterior | grown | gains
     protocol: str  # rows of another protocol are refused
     classes: tuple[str, ...]
     features: tuple[str, ...]  # the columns that it can use
-    groups: Annotated[int, Field(ge=0)]  # that it was fitted on
+    groups: Annotated[int, Limits(ge=0)]  # that it was fitted on
     ranges: Mapping[str, tuple[float, float]]  # of each feature in these groups
     provenance: Mapping[str, str]
     tree: Node

@@ -12,14 +12,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ConfigDict, Discriminator, Tag
 
 from mdtree.trees.file_numbers import STRICT, Number, Positive
-from mdtree.trees.node import kind
+from mdtree.trees.node import OneKind
 
 __all__ = [
     "DECIMALS",
@@ -47,7 +46,7 @@ DECIMALS = 12  # of a logarithm, as trees compare it
 class TemplateLeaf:
     """A leaf of a template: the class that it stands for."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    __pydantic_config__ = STRICT
 
     answer: str
 
@@ -56,7 +55,7 @@ class TemplateLeaf:
 class Question:
     """A question of a template."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    __pydantic_config__ = STRICT
 
     feature: str
     start: Number  # the published threshold, or the centre of our belief
@@ -68,9 +67,7 @@ class Question:
     scale: Scale = "linear"
 
 
-Template = Annotated[
-    Annotated[Question, Tag("split")] | Annotated[TemplateLeaf, Tag("leaf")], Discriminator(kind)
-]
+Template = Annotated[Question | TemplateLeaf, OneKind()]
 
 _HIGH, _LOW = TemplateLeaf("temperature_high"), TemplateLeaf("temperature_low")
 _MODEL, _DATA, _TEMPERATURE = (

@@ -23,6 +23,7 @@ STABLE = {
     "MD404": "accuracy_differs",
     "MD405": "worse_than_chance",
     "MD406": "worse_than_baseline",
+    "MD407": "ended_early",
 }  # fmt: skip
 
 

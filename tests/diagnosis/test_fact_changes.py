@@ -77,8 +77,20 @@ def test_several_changes_are_not_attributed(before, after, candidates):
 
 
 def test_outcomes_are_no_changes_and_the_last_bits_are_none():
-    before = {"test_accuracy": 80.0, "target_accuracy": 90, "label": "a", "learning_rate": 0.3}
-    after = {"test_accuracy": 85.0, "target_accuracy": 95, "label": "b", "learning_rate": 0.1 * 3}
+    before = {
+        "test_accuracy": 80.0,
+        "target_accuracy": 90,
+        "label": "a",
+        "late_loss_drop": 4.0,
+        "learning_rate": 0.3,
+    }
+    after = {
+        "test_accuracy": 85.0,
+        "target_accuracy": 95,
+        "label": "b",
+        "late_accuracy_gain": 2.0,
+        "learning_rate": 0.1 * 3,
+    }
     assert fact_changes(before, after) == ()
     assert made(before, after).reason == "no fact that both sides know has changed"
 

@@ -22,6 +22,9 @@ from mdtree.failure_modes import FAILURE_MODES, REMEDIES
 from mdtree.render.verdict_words import caution
 from tests.support.reports import HOSTILE, grid, judged
 
+BROKEN = DecisionStep(
+    feature="weights", value=None, stderr=None, threshold=0, went="high", says="", flips_at=None
+)
 FAR = OutOfDistribution(distance=2.0, limit=1.0, beyond=())
 STEPS_AND_WORDS = [  # kind and names of the next step, and what the sentence makes of them
     ("add_seed", (), "train the same network once more from another random start"),
@@ -195,10 +198,7 @@ def test_an_answer_without_a_direction_is_a_guess():
 
 
 def test_a_training_that_broke_down_is_called_so():
-    clue = DecisionStep(
-        feature="weights", value=None, stderr=None, threshold=0, went="high", says="", flips_at=None
-    )
-    verdict = sure("temperature_high", clues=(clue,), probability=1.0)
+    verdict = sure("temperature_high", clues=(BROKEN,), probability=1.0)
     assert headline(verdict).startswith(
         "Training broke down, because its steps were too large (100 % sure), so train again with"
     )
@@ -275,6 +275,21 @@ def test_without_running_a_network_it_is_a_hint_only():
     )
     fine = replace(far, outlier=None, checks=(replace(found, status="passed"),))
     assert headline(fine).startswith("The network is too small")
+
+
+def test_a_training_that_ended_early_goes_on_first():
+    early = (CheckResult(code="MD407", status="found", message=""),)
+    begin = (
+        "Training ended too early (in four cases of five, longer is better), so train longer first;"
+        " as it is, "
+    )
+    said = headline(sure("temperature_low", STEPS, checks=early))
+    assert said.startswith(f"{begin}training was too cautious, in steps that were too small")
+    said = headline(sure("none", gain("data_small", mean=0.4), checks=early))
+    assert said.startswith(f"{begin}no single change would help much")
+    assert "leave" not in said
+    broken = sure("temperature_high", checks=early, clues=(BROKEN,))
+    assert "longer" not in headline(broken)
 
 
 def test_of_the_steps_of_a_run_the_one_to_keep_counts():

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from mdtree.diagnosis.headlines import headline
 from mdtree.rows import Copy, GroupFailure, Measured, Missing
 from tests.support.checked import ONE, judged, origin, outcome, row
 from tests.support.small_gain_models import constant, gain_tree, question
@@ -281,3 +282,27 @@ def test_a_network_that_is_worse_than_a_simple_classifier_is_found(error, simple
     if status != "not_checked":
         expected = f"test error {error[0]:.1f} %, that of a simple classifier {simple[0]:.1f} %"
         assert message == expected
+
+
+@pytest.mark.parametrize(
+    ("gain", "drop", "status"),
+    [
+        (None, None, "not_checked"),
+        (2.9, None, "passed"),
+        (3.0, None, "found"),
+        (None, 4.9, "passed"),
+        (None, 5.0, "found"),
+        (3.0, 2.9, "passed"),
+        (2.9, 50.0, "passed"),  # it grows surer of the same answers
+        (3.0, 3.0, "found"),
+    ],
+)
+def test_a_training_that_still_brought_much_at_its_end_ended_early(gain, drop, status):
+    known = {"late_accuracy_gain": gain, "late_loss_drop": drop}
+    facts = {name: value for name, value in known.items() if value is not None}
+    verdict = judged(row(cka=0.9, test_error=20.0, facts=facts))
+    found, message = outcome(verdict, "MD407")
+    assert found == status
+    assert (message in verdict.basis.warnings) == (status == "found")
+    is_said = "raining ended too early (" in headline(verdict)
+    assert is_said == (status == "found")

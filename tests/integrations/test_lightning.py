@@ -146,6 +146,18 @@ def test_the_log_beside_the_weights_counts_the_steps_that_were_done(tmp_path):
     assert [p.step for p in history.points if p.test_loss is not None] == [9, 18, 27]
 
 
+def test_the_log_tells_whether_training_had_come_to_rest(tmp_path):
+    log = CSVLogger(tmp_path, name=None, version="run")
+    callback = DiagnosisCallback(metrics=CHEAP, every_n_epochs=3, save=tmp_path / "rows.jsonl")
+    fit(callback, tmp_path, logger=log, epochs=6)
+    points = read_record(tmp_path / "run" / "last.ckpt", tmp_path).history.points
+    loss = [point.test_loss for point in points if point.test_loss is not None]
+    drop = 100 * (1 - loss[5] / loss[2])
+    assert callback.row.facts["late_loss_drop"] == pytest.approx(max(drop, 0), abs=0.051)
+    middle, _ = load_rows(tmp_path / "rows.jsonl")  # training went on: that is nothing to tell
+    assert "late_loss_drop" not in middle.facts
+
+
 class Told(DiagnosisCallback):
     """A callback that keeps what it tells."""
 

@@ -305,6 +305,16 @@ def test_every_logger_gets_the_errors_of_the_network_itself(tmp_path):
     assert "verdict" in next(line for line in written if "mdtree/verdict" in line)["mdtree/verdict"]
 
 
+def test_the_log_tells_whether_training_had_come_to_rest(tmp_path):
+    trainer, callback = fit(tmp_path, {"metrics": CHEAP}, epochs=6)
+    # the last evaluation comes after the measurement: of five, the middle is at two and a half
+    loss = [line["eval_loss"] for line in trainer.state.log_history if "eval_loss" in line][:5]
+    drop = 100 * (1 - loss[4] / (loss[1] / 2 + loss[2] / 2))
+    assert callback.row.facts["late_loss_drop"] == pytest.approx(max(drop, 0), abs=0.051)
+    (check,) = [check for check in callback.verdict.checks if check.code == "MD407"]
+    assert check.status == ("found" if drop >= 5 else "passed")
+
+
 class OwnTrainer(Trainer):
     """A Trainer that creates an optimizer of its own, whatever its arguments say."""
 

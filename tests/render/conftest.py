@@ -12,6 +12,10 @@ import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 PATIENCE = 600_000  # milliseconds: it ends what hangs, and nothing that is slow
+HEIGHT = 900  # pixels of a window
+
+UNTOUCHED = """() => scrollY === 0 && !location.hash && document.activeElement === document.body
+    && !document.querySelector("details[open]")"""
 
 
 @pytest.fixture(scope="module")
@@ -43,15 +47,12 @@ def opened(browser, windows, tmp_path):
     taken = []
 
     def opened(text, *, width=1400, scheme="light", **options):
-        path = tmp_path / "report.html"
-        path.write_text(text, encoding="utf-8")
-        free = windows.setdefault((scheme, *sorted(options.items())), [])
-        page = free.pop() if free else _window(browser, scheme, options)
+        free = windows.setdefault((*sorted(options.items()),), [])
+        page = free.pop() if free else _window(_context(browser, **options))
         taken.append((free, page))
-        page.set_viewport_size({"width": width, "height": 900})
-        page.requests, page.messages = [], []
-        page.goto(path.as_uri())
-        return page
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size({"width": width, "height": HEIGHT})
+        return _load(page, text, tmp_path)
 
     yield opened
     for free, page in taken:
@@ -60,9 +61,46 @@ def opened(browser, windows, tmp_path):
         free.append(page)
 
 
-def _window(browser, scheme, options):
-    context = browser.new_context(color_scheme=scheme, offline=True, **options)
+@pytest.fixture(scope="module")
+def looked_at(browser, tmp_path_factory):
+    """Look at a page at some width, in some scheme, or on paper: looked_at(text, width=360).
+
+    Each page is loaded once, as that takes longest, and many tests look at it.  So they may click
+    nothing, focus nothing and scroll nowhere: `opened` is for those that do.
+    """
+    contexts, pages = {}, {}
+
+    def loaded(text, options):
+        context = contexts.get(options) or _context(browser, **dict(options))
+        contexts[options] = context
+        return _load(_window(context), text, tmp_path_factory.mktemp("page"))
+
+    def looked_at(text, *, width=1400, scheme="light", media="screen", **options):
+        key = text, tuple(sorted(options.items()))
+        page = pages[key] = pages.get(key) or loaded(*key)
+        page.set_viewport_size({"width": width, "height": HEIGHT})
+        page.emulate_media(color_scheme=scheme, media=media)
+        assert page.evaluate(UNTOUCHED), "a test that changes its page takes `opened`"
+        return page
+
+    return looked_at
+
+
+def _load(page, text, folder):
+    path = folder / "report.html"
+    path.write_text(text, encoding="utf-8")
+    page.requests, page.messages = [], []
+    page.goto(path.as_uri())
+    return page
+
+
+def _context(browser, **options):
+    context = browser.new_context(offline=True, **options)
     context.set_default_timeout(PATIENCE)
+    return context
+
+
+def _window(context):
     page = context.new_page()
     page.on("request", lambda request: page.requests.append(request.url))
     page.on("console", lambda message: page.messages.append(message.text))

@@ -11,6 +11,7 @@ from mdtree.render.page import report_page
 from tests.support.reports import HOSTILE, grid, group, judged, parsed, tree
 
 ROWS = grid()[:4]  # width 1, batches of 8 and 64
+ROWS_OF_A_MAP = [row for row in grid() if row.facts["data_amount"] == 100]
 
 
 def verdict(row, mode="model_small", probability=0.9, gain=1.0, *, sure=True):
@@ -99,7 +100,7 @@ def test_groups_on_a_grid_have_a_map_for_each_further_fact():
 
 
 def test_a_cell_leads_to_its_group_and_says_what_its_letter_means():
-    rows = [row for row in grid() if row.facts["data_amount"] == 100]
+    rows = ROWS_OF_A_MAP
     verdicts = [verdict(row, probability=0.61, sure=row is not rows[1]) for row in rows]
     page = parsed(report_page(verdicts, rows, {"ours": tree()}))
     table = page.one("nav", aria_label="map of the groups").one("table")
@@ -148,7 +149,7 @@ def test_other_groups_have_no_map(rows):
 def test_hostile_names_stay_text_in_the_overview_and_on_the_map(name):
     rows = [
         replace(row, group=f"{name}{number}", facts={**row.facts, "zoo": name})
-        for number, row in enumerate(grid())
+        for number, row in enumerate(ROWS_OF_A_MAP)
     ]
     verdicts = [replace(verdict(row), likely=name, mode="unsure") for row in rows]
     page = parsed(report_page(verdicts, rows, {"ours": tree()}))

@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 
 from mdtree.exceptions import RowsError
 from mdtree.rows import (
-    FACTS,
     QUANTITIES,
-    TARGET,
     GroupFailure,
     Measured,
     Missing,
     load_rows,
     rows_from_csv,
 )
+from mdtree.rows.facts import FACT_RANGES
+from mdtree.rows.quantity import AMOUNT
 from mdtree.trees.bundled import PUBLISHED_TABLE, published_rows
 from tests.support.rows import csv_text, row
 
@@ -125,7 +125,7 @@ def test_text_that_is_no_formula_stays_as_it_is():
 
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
-AMOUNTS = sorted(FACTS.keys() - {TARGET, "test_accuracy", "label_noise", "classes"})  # any number
+AMOUNTS = sorted(name for name, range_ in FACT_RANGES.items() if range_ is AMOUNT)  # any number
 UNBOUNDED = [name for name, quantity in QUANTITIES.items() if quantity.range is None]
 amounts = st.integers(0, 2**53) | st.floats(0, 1e300).filter(lambda number: number % 1)
 letters = st.characters(codec="utf-8", exclude_characters="\0") | st.sampled_from("=+-@;|'\"\t\n ")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import functools
+from contextlib import contextmanager
 from dataclasses import replace
+
+import pytest
 
 from mdtree.diagnosis import NextStep, OutOfDistribution, compare_groups
 from mdtree.render.comparison import comparison_page
@@ -12,7 +15,7 @@ from mdtree.rows import GroupFailure, Measured, Missing
 from tests.support.reports import HOSTILE, grid, group, judged, tree, whole_row
 from tests.support.steps import epochs
 
-__all__ = ["PAGES", "compared", "hostile", "on_a_wide_grid", "several", "usual"]
+__all__ = ["PAGES", "compared", "folded_from", "hostile", "on_a_wide_grid", "several", "usual"]
 
 LONG = {
     name: Measured(value=1.0, stderr=0.25)
@@ -53,15 +56,22 @@ def several():
 
 @functools.cache
 def on_a_grid():
-    """Give a page with maps, and with the orders of its groups."""
-    rows = [row for row in grid() if row.facts["data_amount"] == 100]
+    """Give a page with a map, and with the orders of its groups; its verdicts are of all kinds."""
+    rows = [
+        row for row in grid() if row.facts["data_amount"] == 100 and row.facts["width"] in (1, 8)
+    ]
     return report_page([judged(row) for row in rows], rows, {"ours": tree()})
 
 
 @functools.cache
 def on_a_wide_grid():
-    """Give a page whose map is wider than a telephone, with names of networks that are long."""
-    facts = [(width, 2**power) for width in (1, 2) for power in range(12)]
+    """Give a page whose map is wider than a telephone, with names of networks that are long.
+
+    Its two lines overlap in one column, so that cells have neighbours on all sides, and none.  The
+    groups of the second line have no place on the page: no link leads to them.
+    """
+    shown = [(1, 2**power) for power in range(6)]
+    facts = shown + [(2, 2**power) for power in range(5, 10)]
     rows = [
         replace(
             grid()[0],
@@ -70,7 +80,7 @@ def on_a_wide_grid():
         )
         for width, batch in facts
     ]
-    return report_page([judged(row) for row in rows], rows, {"ours": tree()})
+    return report_page([judged(row) for row in rows], rows, {"ours": tree()}, most=len(shown))
 
 
 @functools.cache
@@ -91,10 +101,21 @@ def compared():
 @functools.cache
 def folded():
     """Give a page whose groups have their evidence beside it."""
-    rows = [whole_row(f"group {number}") for number in range(80)]
+    rows = [whole_row(f"group {number}") for number in range(12)]
     verdicts = [replace(judged(grid()[0]), group=row.group) for row in rows]
     beside = Beside(page="../report.html", folder="report-details")
-    return report_pages(verdicts, rows, {"ours": tree()}, beside=beside)[0]
+    with folded_from(100_000):
+        page, others = report_pages(verdicts, rows, {"ours": tree()}, beside=beside)
+    assert next(others)[0] == "group-1.html"
+    return page
+
+
+@contextmanager
+def folded_from(size):
+    """Let pages fold from this size on, as those of 80 groups do from the usual one on."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mdtree.render.page.LARGEST", size)
+        yield
 
 
 @functools.cache

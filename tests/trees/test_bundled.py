@@ -10,7 +10,7 @@ import pytest
 from mdtree.exceptions import TreeError
 from mdtree.failure_modes import TASKS
 from mdtree.trees import COMPARABLE, LANDSCAPE, TRAINING, leaves, write_tree
-from mdtree.trees.bundled import find_tree, shipped_trees
+from mdtree.trees.bundled import TreeHead, find_tree, shipped_trees, tree_heads
 from mdtree.trees.node import weight_of
 
 NAMES = list(shipped_trees())
@@ -69,13 +69,8 @@ def test_the_nearest_name_is_suggested():
         find_tree("published-cifar10-resnet-18")
 
 
-def test_trees_of_a_task_and_a_protocol_are_those_of_all():
-    everything = shipped_trees()
-    for task in {tree.task for tree in everything.values()}:
-        for protocol in ("standard-1", "paper-1", "other"):
-            found = shipped_trees(task=task, protocol=protocol)
-            assert list(found) == [
-                name
-                for name, tree in everything.items()
-                if (tree.task, tree.protocol) == (task, protocol)
-            ]
+def test_the_beginning_of_a_file_says_what_the_tree_is_for():
+    assert tree_heads() == {
+        name: TreeHead(task=tree.task, protocol=tree.protocol, groups=tree.groups)
+        for name, tree in shipped_trees().items()
+    }

@@ -20,7 +20,7 @@ from mdtree.trees import (
     feature_matrix,
 )
 from mdtree.trees.baseline_features import BASELINE
-from mdtree.trees.feature_matrix import numbers_of
+from mdtree.trees.feature_values import numbers_of
 from tests.support.rows import row
 
 WORDS = {"optimizer": "adamw", "schedule": "constant"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mdtree.diagnosis import compare_groups, comparison_headline, comparison_outcome
-from mdtree.diagnosis.comparison_headline import headline_of_comparisons
+from mdtree.diagnosis.comparison_headlines import headline_of_comparisons
 from mdtree.rows import GroupFailure, Measured, mean_over_members
 from tests.support.rows import row
 

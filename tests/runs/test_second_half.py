@@ -1,0 +1,72 @@
+"""What the second half of a training brought: by steps, by epochs, by lines, over several runs."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from mdtree.runs import History, late_facts
+from mdtree.runs.history import points_from
+
+
+def history(*lines):
+    points, _ = points_from(lines)
+    return History(points=points)
+
+
+def by(name, values, key="val_loss", first=1, stride=1):
+    return [{name: stride * n, key: value} for n, value in enumerate(values, first)]
+
+
+@pytest.mark.parametrize(
+    ("lines", "drop"),
+    [
+        # from 2 to 1.5: the second half begins after the second of four
+        (by("step", (4, 2, 1.5, 1.5), stride=10), 25),
+        (by("epoch", (4, 2, 1.5, 1.5)), 25),
+        (by("epoch", (4, 2, 1.5, 1.5), first=0), 25),
+        ([{"val_loss": loss} for loss in (4, 2, 1.5, 1.5)], 25),
+        # from 3, which lies between step 10 and step 30
+        ([{"step": n, "val_loss": loss} for n, loss in ((5, 9), (10, 4), (30, 2), (40, 1))], 66.7),
+        # lines of the training loss stand between
+        ([{"step": n, **({"loss": 1} if n % 2 else {"eval_loss": 8 / n})} for n in range(1, 9)],
+         50),
+        (by("epoch", (4, 2, 3, 3)), 0),  # it rose
+    ],
+)  # fmt: skip
+def test_the_drop_of_the_test_loss_is_that_since_the_middle(lines, drop):
+    assert late_facts([history(*lines)]) == {"late_loss_drop": pytest.approx(drop)}
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "gain"),
+    [((20, 60, 70, 80), 20), ((0.2, 0.6, 0.7, 0.8), 20), ((20, 60, 70, 50), 0), ((100,) * 4, 0)],
+)
+def test_the_gain_of_accuracy_is_in_points(accuracies, gain):
+    logged = history(*by("epoch", accuracies, "val_acc"))
+    assert late_facts([logged]) == {"late_accuracy_gain": pytest.approx(gain)}
+
+
+def test_several_runs_give_their_mean():
+    runs = [history(*by("epoch", (0, 10, 0, end), "val_acc")) for end in (20, 30)]
+    assert late_facts(runs) == {"late_accuracy_gain": 15.0}
+    assert late_facts([*runs, history()]) == {}  # one of them tells nothing
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [],
+        by("epoch", (4, 3, 2, 1), "train_loss"),  # of training items alone
+        by("epoch", (3, 2, 1)),  # too few
+        by("step", (4, 3, 2, 1), first=6),  # of the second half alone
+        by("epoch", [math.nan] * 8),
+    ],
+)
+def test_nothing_is_known_where_the_log_does_not_tell(lines):
+    assert late_facts([history(*lines)]) == {}
+
+
+def test_no_history_tells_nothing():
+    assert late_facts([]) == {}
