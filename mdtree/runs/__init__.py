@@ -4,6 +4,6 @@ Nothing is executed, and nothing here fails a group: a file that cannot be read 
 """
 
 from mdtree.runs.history import History, HistoryPoint
-from mdtree.runs.record import RunRecord, read_record
+from mdtree.runs.record import RunRecord, read_record, read_records
 
-__all__ = ["History", "HistoryPoint", "RunRecord", "read_record"]
+__all__ = ["History", "HistoryPoint", "RunRecord", "read_record", "read_records"]
