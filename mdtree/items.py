@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 from mdtree.batch import IDS, IGNORED, LABELS, MASK, Batch, as_batch, size, targets
 from mdtree.exceptions import DataError
 
-__all__ = ["DatasetItems", "Items", "TensorItems", "in_memory"]
+__all__ = ["DatasetItems", "Items", "TensorItems", "aligned", "in_memory"]
 
 _MEMORY = 2 << 30  # bytes; a data set up to this size is decoded once and kept
 _FEW = 16  # items that are read at once if only labels are needed; items may be large
@@ -57,9 +57,9 @@ class TensorItems:
         for start in range(0, len(self), batch_size):
             batch = self._at(slice(start, start + batch_size))
             if isinstance(batch, tuple):
-                yield _aligned(batch[0]), _aligned(batch[1])
+                yield aligned(batch[0]), aligned(batch[1])
             else:
-                yield {key: _aligned(tensor) for key, tensor in batch.items()}
+                yield {key: aligned(tensor) for key, tensor in batch.items()}
 
     def take(self, indices: Tensor) -> TensorItems:
         """Copy the selected items."""
@@ -164,7 +164,8 @@ def _bytes(batch: Batch) -> int:
     return sum(tensor.element_size() * tensor.numel() for tensor in tensors)
 
 
-def _aligned(tensor: Tensor) -> Tensor:
+def aligned(tensor: Tensor) -> Tensor:
+    """Return a tensor that begins where torch's own do: itself, or else a copy."""
     return tensor.clone() if tensor.data_ptr() % _ALIGNMENT else tensor
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,6 +28,7 @@ Weights = Mapping[str, Tensor]  # parameters and buffers, by name
 Run = Callable[[Batch], Tensor]
 Loss = Callable[[Tensor, Batch], Tensor]  # of the output; one number for each item, or their mean
 ResultT = TypeVar("ResultT")
+_Place = tuple[dict[str, Any], str]  # the parameters or the buffers of a part, and a name in them
 
 _HALF = re.compile(r"(BFloat16|bfloat16)|Half|float16")  # as torch's errors name them
 _HALVES = {torch.bfloat16, torch.float16}
@@ -68,9 +69,14 @@ class Network:
     def with_weights(self, weights: Weights, work: Callable[[Run], ResultT]) -> ResultT:
         """Call `work` with a function that runs the module at `weights`, for many batches.
 
-        The weights are swapped in only once, not for every batch: a swap costs as much as the
-        forward pass of a small network.
+        The weights are swapped in only once, not for every batch.  `functional_call` looks at each
+        tensor several times, which takes as long as the forward pass of a small network, so plain
+        modules are swapped here.
         """
+        places = None if self._is_tied else _places(self.module, weights)
+        if places is not None:
+            with _swapped(places, weights.values()):
+                return work(self.trained)
         inner = {f"module.{name}": tensor for name, tensor in self._once(weights).items()}
         result: ResultT = functional_call(
             _Holder(self.module), inner, (work, self.trained), tie_weights=self._is_tied
@@ -142,6 +148,34 @@ class Network:
 
 def _is_of_transformers(module: nn.Module) -> bool:
     return hasattr(module, "get_input_embeddings") and hasattr(module, "config")
+
+
+def _places(module: nn.Module, names: Iterable[str]) -> list[_Place] | None:
+    """Find where a module holds its tensors; None if it holds one of them in a way of its own."""
+    known: dict[str, _Place] = {}
+    for prefix, part in module.named_modules():
+        start = prefix and f"{prefix}."
+        for entries in (part._buffers, part._parameters):  # noqa: SLF001 - as functional_call
+            if not isinstance(entries, dict):  # those of TorchScript are copies
+                return None
+            known |= {f"{start}{name}": (entries, name) for name in entries}
+    try:
+        return [known[name] for name in names]
+    except KeyError:
+        return None
+
+
+@contextmanager
+def _swapped(places: list[_Place], tensors: Iterable[Tensor]) -> Iterator[None]:
+    """Hold other tensors in these places inside the context."""
+    before = [entries[name] for entries, name in places]
+    try:
+        for (entries, name), tensor in zip(places, tensors, strict=True):
+            entries[name] = tensor
+        yield
+    finally:
+        for (entries, name), own in zip(places, before, strict=True):
+            entries[name] = own
 
 
 class _Holder(nn.Module):

@@ -81,7 +81,7 @@ class _Case:
             lambda: _watched(module, threads),
             lambda: self.analysed(CORES),
             runs=runs,
-            target=1 / 2.5,
+            target=0.25,
         )
         yield compare(
             f"{self.name}, default, both with one thread",
@@ -94,7 +94,7 @@ class _Case:
             name=f"{self.name}, with traps and edge",
             rival=[_seconds(lambda: _watched(module, threads, randomize=True, mp_fit=True))],
             ours=[_median(lambda: self.analysed(CORES, traps=True), runs)],
-            target=1 / 15,
+            target=0.02,
         )
         yield self._peaks()
 

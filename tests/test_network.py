@@ -217,3 +217,44 @@ def test_a_module_that_takes_any_entry_is_given_all():
     network = Network(TakesAll())
     assert network({}, batch).tolist() == [[2], [2]]
     assert network.unused(batch) == []
+
+
+def test_weights_inside_others_leave_those_in_place():
+    ours, one, other = network(0), network(1), network(2)
+    first, second = one.module.state_dict(), other.module.state_dict()
+    batch = BATCHES[0]
+
+    def both(run):
+        inner = ours.with_weights(second, lambda again: again(batch))
+        return inner, run(batch)
+
+    inner, outer = ours.with_weights(first, both)
+    assert torch.equal(inner, other.module(batch[0]))
+    assert torch.equal(outer, one.module(batch[0]))
+
+
+def test_some_of_the_weights_are_enough():
+    ours, other = network(0), network(1)
+    name = "0.weight"
+    expected = ours.module.state_dict() | {name: other.module.state_dict()[name]}
+    batch = BATCHES[0]
+    found = ours.with_weights({name: expected[name]}, lambda run: run(batch))
+    assert torch.equal(found, ours(expected, batch))
+
+
+def test_a_parametrized_module_is_run_at_the_weights_before_the_parametrization():
+    def made():
+        return nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(4, 3)))
+
+    model, other = made(), made()
+    batch = torch.randn(3, 4), LABELS[:3]
+    found = Network(model).with_weights(other.state_dict(), lambda run: run(batch))
+    assert torch.equal(found, other(batch[0]))
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_a_scripted_module_is_run_at_other_weights():
+    model, other = (torch.jit.trace(nn.Linear(4, 3), torch.randn(2, 4)) for _ in range(2))
+    batch = torch.randn(3, 4), LABELS[:3]
+    found = Network(model).with_weights(other.state_dict(), lambda run: run(batch))
+    assert torch.equal(found, other(batch[0]))

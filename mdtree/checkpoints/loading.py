@@ -16,7 +16,7 @@ from mdtree.checkpoints.listing import base_of, list_tensors
 from mdtree.checkpoints.matching import matched
 from mdtree.checkpoints.merging import changed_names
 from mdtree.checkpoints.parts import check_within, file_digest
-from mdtree.checkpoints.safe_reading import read
+from mdtree.checkpoints.safe_reading import read, read_with_digest
 from mdtree.checkpoints.state_dict import find_weights
 from mdtree.exceptions import UnreadableError
 
@@ -84,14 +84,11 @@ def load_checkpoint(
         check_within(path, within)
     if is_adapter(path):
         return _merged(path, model, name=name, named=base, within=within)
-    sha256 = file_digest(path)
-    content = read(path, trust=trust)
+    content, sha256 = read_with_digest(path, trust=trust)
     counters = counters_in(content) or counters_beside(path) or trained_steps(content)
     stored = find_weights(content, key=key, name=str(path))
     del content  # an optimiser's state may be larger than the weights
     weights = matched(stored.tensors, model, name=str(path))
-    if file_digest(path) != sha256:
-        raise UnreadableError(f"{path} was changed while it was being read: measure it again")
     return Checkpoint(
         name=name, weights=weights, sha256=sha256, notes=stored.notes, counters=counters
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ __all__ = ["matched"]
 
 _SHOWN = 5  # names listed in an error; the others are counted
 _WHERE = "--model-arg, or model.kwargs in a recipe"
+_SMALL = 1 << 14  # numbers of a tensor
 _LONGEST = 300  # characters of one of them
 
 
@@ -33,16 +34,22 @@ def matched(tensors: Mapping[str, Tensor], model: nn.Module, *, name: str) -> di
     expected: dict[str, Tensor] = model.state_dict(keep_vars=True)
     stored = _renamed(tensors, expected)
     tied = _tied(expected)
-    for names in tied:  # the file may store them once, under any of the names
-        shared = next((stored[key] for key in names if key in stored), None)
-        stored |= {key: shared for key in names if key not in stored and shared is not None}
+    for names in tied:
+        if len(names) > 1:  # the file may store them once, under any of the names
+            shared = next((stored[key] for key in names if key in stored), None)
+            stored |= {key: shared for key in names if key not in stored and shared is not None}
     _check_names(stored, expected, name)
     _check_types(stored, expected, name)
-    # copied: safetensors are mapped from a file, which may be replaced, and are slower to use
-    weights = {n: stored[n].detach().to(t.dtype, copy=True) for n, t in expected.items()}
+    # copied: stored tensors may lie anywhere, and are slower to use where they are not aligned
+    weights = {n: _copied(stored[n].detach(), t.dtype) for n, t in expected.items()}
     _check_finite(weights, name)
     _check_tied(weights, tied, name)
     return {names[0]: weights[names[0]] for names in tied}
+
+
+def _copied(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    # the same for one type, but faster
+    return tensor.clone() if tensor.dtype == dtype else tensor.to(dtype)
 
 
 def _renamed(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -109,7 +116,8 @@ def _fault(stored: Tensor, expected: Tensor) -> str | None:
 
 def _check_finite(weights: Mapping[str, Tensor], name: str) -> None:
     # one NaN or infinity spreads to the sum: a quick check before counting
-    sums = [t.sum(dtype=torch.float64) for t in weights.values() if t.is_floating_point()]
+    floats = [tensor for tensor in weights.values() if tensor.is_floating_point()]
+    sums = [part.sum(dtype=torch.float64) for part in _large_and_joined(floats)]
     if not sums or bool(torch.stack(sums).isfinite().all()):
         return
     broken = []
@@ -125,6 +133,17 @@ def _check_finite(weights: Mapping[str, Tensor], name: str) -> None:
         )
         error.whole = left == 0
         raise error
+
+
+def _large_and_joined(tensors: list[Tensor]) -> Iterator[Tensor]:
+    """Yield large tensors as they are, and small ones joined: calls take longer than sums."""
+    small: dict[torch.dtype, list[Tensor]] = {}
+    for tensor in tensors:
+        if tensor.numel() > _SMALL:
+            yield tensor
+        else:
+            small.setdefault(tensor.dtype, []).append(tensor.flatten())
+    yield from map(torch.cat, small.values())
 
 
 def _check_tied(weights: Mapping[str, Tensor], tied: list[list[str]], name: str) -> None:

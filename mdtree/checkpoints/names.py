@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -114,6 +115,7 @@ class ParsedName:
         return tuple(_NUMBER if part[0].isdigit() else part for part in self.who)
 
 
+@functools.lru_cache(maxsize=1024)
 def parse_name(name: str) -> ParsedName:
     """Parse a name from left to right; a number belongs to the word before it."""
     who: list[str] = []

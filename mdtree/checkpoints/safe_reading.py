@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pickle
 import re
@@ -15,18 +16,18 @@ from typing import IO, Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load, load_file
+from safetensors.torch import load
 from torch import Tensor
 
 from mdtree.checkpoints.detect import Kind, kind_of
-from mdtree.checkpoints.parts import joined
+from mdtree.checkpoints.parts import file_digest, joined
 from mdtree.exceptions import CheckpointError, UnreadableError, UnsafeError
 from mdtree.messages import listed
 from mdtree.regular_file import open_regular
 from mdtree.runtime.requirements import refuse_older
 from mdtree.scanning import damage, pickle_fault
 
-__all__ = ["is_text", "read"]
+__all__ = ["is_text", "read", "read_with_digest"]
 
 _SHOWN = 3  # names in a message; more would bury the advice
 
@@ -78,10 +79,28 @@ def read(path: Path, *, trust: Iterable[str] = ()) -> Any:
     """
     kind = kind_of(path)
     if kind is Kind.SAFETENSORS:
-        return _safetensors(path)
+        return _safetensors(path)[0]
     if kind is Kind.SHARDED:
         return joined(path, lambda part: _by_name(part, trust))
     return _torch(path, tuple(trust))
+
+
+def read_with_digest(path: Path, *, trust: Iterable[str] = ()) -> tuple[Any, str]:
+    """Read the content of a weights file, and hash what was read, like `file_digest`.
+
+    A safetensors file is read once.  Other files are hashed before and after.
+
+    Raises:
+        UnreadableError: The file cannot be read, is damaged, or was changed meanwhile.
+        UnsafeError: Reading the file would run code.
+    """
+    if kind_of(path) is Kind.SAFETENSORS:
+        return _safetensors(path)
+    sha256 = file_digest(path)
+    content = read(path, trust=trust)
+    if file_digest(path) != sha256:
+        raise UnreadableError(f"{path} was changed while it was being read: measure it again")
+    return content, sha256
 
 
 def _by_name(part: Path, trust: Iterable[str]) -> dict[str, Any]:
@@ -96,16 +115,16 @@ def is_text(path: Path) -> bool:
     return not any("\udc80" <= letter <= "\udcff" for letter in str(path))
 
 
-def _safetensors(path: Path) -> dict[str, Tensor]:
-    """Read all tensors as copies: a training run may overwrite the file while it is measured.
+def _safetensors(path: Path) -> tuple[dict[str, Tensor], str]:
+    """Read all tensors, and hash the file, from one copy of it in memory.
 
-    safetensors maps the file into memory, so its numbers would change under us, and a file that
-    gets shorter would crash the process.
+    A training run may overwrite the file while it is measured.  If it were mapped into memory, its
+    numbers would change under us, and a file that gets shorter would crash the process.
     """
     try:
-        if not is_text(path):
-            return load(path.read_bytes())
-        return {name: mapped.clone() for name, mapped in load_file(path, device="cpu").items()}
+        with open_regular(path) as file:
+            content = file.read()
+        return load(content), hashlib.sha256(content).hexdigest()
     except (SafetensorError, OSError, ValueError, LookupError, RuntimeError, TypeError) as error:
         raise UnreadableError(f"{path} is a damaged safetensors file: {error!s:.500}") from error
 

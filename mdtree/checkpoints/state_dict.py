@@ -21,6 +21,7 @@ _CONTAINERS = ("state_dict", "model_state_dict", "model", "net", "weights")
 
 _SHOWN = 8  # names in a message
 
+_COUNTER = "n_averaged"  # of averaged models
 _WRAPPERS = ("module.", "_orig_mod.")  # DataParallel and averaged models; torch.compile
 
 
@@ -117,6 +118,10 @@ def wrapping(names: Iterable[str]) -> str:
 
 def unwrapped(tensors: Mapping[str, T]) -> dict[str, T]:
     """Remove what wrappers add: their prefixes, and the counter of averaged models."""
-    plain = [name for name in tensors if name != wrapping([name]) + "n_averaged"]
+    plain = [name for name in tensors if not _is_counter(name)]
     prefix = wrapping(plain)
     return {name.removeprefix(prefix): tensors[name] for name in plain}
+
+
+def _is_counter(name: str) -> bool:
+    return name.endswith(_COUNTER) and name == wrapping([name]) + _COUNTER

@@ -24,7 +24,7 @@ from mdtree.batch import IDS, LABELS, MASK, as_batch, describe
 from mdtree.datasets.arrow import arrow_files, from_arrow
 from mdtree.datasets.tokens import from_lines, is_blank, is_lines
 from mdtree.exceptions import DataError
-from mdtree.items import TensorItems
+from mdtree.items import TensorItems, aligned
 from mdtree.messages import printable
 from mdtree.regular_file import open_regular
 from mdtree.scanning import damage, is_zip, pickle_fault, zip_fault
@@ -95,7 +95,7 @@ def _read(path: Path) -> Any:
             if is_lines(file) or is_blank(file):
                 return from_lines(path, file, _size(file))
             if _is_safetensors(file):
-                return load(file.read())
+                return {key: aligned(tensor) for key, tensor in load(file.read()).items()}
             return _arrays(file) if _checked(path, file) else _tensors(path, file)
     except DataError:
         raise
@@ -140,7 +140,8 @@ def _is_safetensors(file: IO[bytes]) -> bool:
 
 def _arrays(file: IO[bytes]) -> dict[str, Tensor]:
     with np.load(file, allow_pickle=False) as archive:
-        return {key: torch.from_numpy(archive[key]) for key in archive.files}
+        # aligned once, not each batch of it in each pass
+        return {key: aligned(torch.from_numpy(archive[key])) for key in archive.files}
 
 
 def _tensors(path: Path, file: IO[bytes]) -> Any:

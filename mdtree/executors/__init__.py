@@ -7,6 +7,7 @@ from mdtree.late import late
 if TYPE_CHECKING:
     from mdtree.executors.config import HERE, ExecutorConfig
     from mdtree.executors.dispatch import run
+    from mdtree.executors.kept import kept_workers
     from mdtree.executors.pool import TaskResult, WorkerEvent, WorkerPool
     from mdtree.executors.scheduler import Scheduler
 else:
@@ -15,9 +16,19 @@ else:
         {
             "config": "HERE ExecutorConfig",
             "dispatch": "run",
+            "kept": "kept_workers",
             "pool": "TaskResult WorkerEvent WorkerPool",
             "scheduler": "Scheduler",
         },
     )
 
-__all__ = ["HERE", "ExecutorConfig", "Scheduler", "TaskResult", "WorkerEvent", "WorkerPool", "run"]
+__all__ = [
+    "HERE",
+    "ExecutorConfig",
+    "Scheduler",
+    "TaskResult",
+    "WorkerEvent",
+    "WorkerPool",
+    "kept_workers",
+    "run",
+]

@@ -12,13 +12,12 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
 from multiprocessing.resource_tracker import ensure_running
 from typing import Generic, TypeVar
 
 from mdtree.executors.config import ExecutorConfig
+from mdtree.executors.kept import GRACE, WorkerProcess, end_all, keeper
 from mdtree.executors.pool import WorkerEvent
 from mdtree.executors.worker import TOO_LARGE, Worker, too_large
 
@@ -29,26 +28,22 @@ ResultT = TypeVar("ResultT")
 
 # signals that end a command: Ctrl-C, the system, a terminal that is closed
 _STOPS = {getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n)}
-# Seconds to wait for the end of a killed or dying process.  Usually it ends at once; only a process
-# that waits for a dead file server takes longer.
-_GRACE = 60.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Process:
-    process: BaseProcess
-    pipe: Connection
-    device: str | None
+_NEW_TASK = b""  # instead of an item: a task follows
 
 
 class ProcessPool(Generic[ItemT, ResultT]):
-    """New processes (a forked torch can hang), each with a pipe to this one."""
+    """New processes (a forked torch can hang), each with a pipe to this one.
+
+    Inside `kept_workers`, processes that have no item are kept in the end, and taken again.
+    """
 
     def __init__(self, task: Callable[[ItemT], ResultT], executor: ExecutorConfig) -> None:
         self._task = pickle.dumps(task)
         self._executor = executor
         self._worker_ids = itertools.count()
-        self._workers: dict[int, _Process] = {}
+        self._workers: dict[int, WorkerProcess] = {}
+        self._idle: set[int] = set()  # without an item, in good order
+        self._keeper = keeper()
 
     def size(self) -> int:
         """Return the configured number of workers."""
@@ -59,7 +54,18 @@ class ProcessPool(Generic[ItemT, ResultT]):
         return time.monotonic()
 
     def start(self) -> int:
-        """Start a process, on the GPU with the fewest processes."""
+        """Start a process, on the GPU with the fewest processes, or take one that is kept."""
+        worker_id = next(self._worker_ids)
+        if self._keeper is not None:
+            with _signals_blocked():
+                kept = self._keeper.take(self._executor)
+                if kept is not None:
+                    self._workers[worker_id] = kept
+            if kept is not None:
+                with contextlib.suppress(OSError):  # if it died meanwhile, `wait` reports it
+                    kept.pipe.send_bytes(_NEW_TASK)
+                    kept.pipe.send_bytes(self._task)
+                return worker_id
         used = Counter(worker.device for worker in self._workers.values())
         device = min(self._executor.devices, key=lambda name: used[name], default=None)
         context = multiprocessing.get_context("spawn")
@@ -67,21 +73,21 @@ class ProcessPool(Generic[ItemT, ResultT]):
         process = context.Process(
             target=_serve, args=(worker_pipe, self._task, self._executor, device)
         )
-        worker_id = next(self._worker_ids)
         with _signals_blocked():
             process.start()
-            self._workers[worker_id] = _Process(process=process, pipe=pipe, device=device)
+            self._workers[worker_id] = WorkerProcess(process=process, pipe=pipe, device=device)
         worker_pipe.close()  # so that the worker's death is seen here
         return worker_id
 
     def submit(self, worker_id: int, item: ItemT) -> None:
         """Send an item; if the worker died meanwhile, `wait` reports it."""
         content = pickle.dumps(item)
+        self._idle.discard(worker_id)
         with contextlib.suppress(OSError):
             self._workers[worker_id].pipe.send_bytes(content)
 
     def kill(self, worker_id: int) -> None:
-        """Kill a worker, and wait until it is gone."""
+        """Kill a worker, and wait until it is gone; one without an item may be kept instead."""
         self._kill_all([worker_id])
 
     def wait(self, seconds: float | None) -> list[WorkerEvent[ResultT]]:
@@ -90,27 +96,28 @@ class ProcessPool(Generic[ItemT, ResultT]):
         return [self._event(pipes[pipe]) for pipe in wait(list(pipes), seconds)]  # type: ignore[index]
 
     def close(self) -> None:
-        """Kill all workers."""
+        """Kill all workers; those without an item may be kept instead."""
         self._kill_all(list(self._workers))
 
     def _kill_all(self, worker_ids: list[int]) -> None:
-        """Kill workers, and wait for all of them together."""
-        for worker_id in worker_ids:
+        idle = self._idle.intersection(worker_ids)
+        self._idle -= idle
+        if self._keeper is not None:
+            with _signals_blocked():
+                for worker_id in idle:
+                    self._keeper.keep(self._executor, self._workers.pop(worker_id))
+        left = [worker_id for worker_id in worker_ids if worker_id in self._workers]
+        for worker_id in left:  # before any is forgotten: Ctrl-C may come
             self._workers[worker_id].process.kill()
-        deadline = time.monotonic() + _GRACE
-        for worker_id in worker_ids:
-            worker = self._workers.pop(worker_id)
-            worker.pipe.close()
-            worker.process.join(max(0.0, deadline - time.monotonic()))
-            if worker.process.exitcode is not None:  # else it still waits for a dead file server
-                worker.process.close()
+        end_all([self._workers.pop(worker_id) for worker_id in left])
 
     def _event(self, worker_id: int) -> WorkerEvent[ResultT]:
         worker = self._workers[worker_id]
         try:
             content = worker.pipe.recv_bytes()
         except (EOFError, OSError):
-            worker.process.join(_GRACE)
+            self._idle.discard(worker_id)
+            worker.process.join(GRACE)
             reason = self._end(worker.process.exitcode)
             self.kill(worker_id)
             return WorkerEvent(worker_id=worker_id, kind="lost", reason=reason)
@@ -118,6 +125,8 @@ class ProcessPool(Generic[ItemT, ResultT]):
         if kind == "inside":
             share, stage = result
             return WorkerEvent(worker_id=worker_id, kind=kind, share=share, stage=stage)
+        if kind != "raised":
+            self._idle.add(worker_id)
         return WorkerEvent(worker_id=worker_id, kind=kind, result=result, error=error)
 
     def _end(self, code: int | None) -> str:
@@ -146,7 +155,9 @@ def _serve(pipe: Connection, pickled: bytes, executor: ExecutorConfig, device: s
     with contextlib.suppress(EOFError, OSError):  # until the parent closes the pipe
         while True:
             pipe.send_bytes(answer)
-            answer = worker.work(pipe.recv_bytes())
+            content = pipe.recv_bytes()
+            is_item = content != _NEW_TASK
+            answer = worker.work(content) if is_item else worker.change_task(pipe.recv_bytes())
 
 
 def _end_with_parent() -> None:

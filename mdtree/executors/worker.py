@@ -44,6 +44,11 @@ class Worker:
         """Load the task, and report that work can begin."""
         return _answer("ready", self._prepare)
 
+    def change_task(self, task: bytes) -> bytes:
+        """Load another task, and report that work can go on."""
+        self._pickled = task
+        return _answer("ready", self._load)
+
     def work(self, item: bytes) -> bytes:
         """Run the task on one item."""
         self._reported = -float("inf")
@@ -60,9 +65,12 @@ class Worker:
     def _prepare(self) -> None:
         if self._executor.threads is not None:
             _limit_threads(self._executor.threads)
-        self._task = pickle.loads(self._pickled)  # noqa: S301 - a name, from the one who calls
+        self._load()
         if self._executor.memory is not None:
             threading.Thread(target=self._watch, args=(self._executor.memory,), daemon=True).start()
+
+    def _load(self) -> None:
+        self._task = pickle.loads(self._pickled)  # noqa: S301 - a name, from the one who calls
 
     def _watch(self, limit: int) -> None:
         """End this process, from a separate thread, once it uses more than `limit` bytes."""

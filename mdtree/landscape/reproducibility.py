@@ -68,7 +68,8 @@ def preserved_state(runner: ModelRunner, seed: int) -> Iterator[None]:
             with torch.cuda.device(device):
                 torch.cuda.manual_seed(seed)
         try:
-            module.eval()
+            if any(training for _, training in modes):
+                module.eval()
             yield
         finally:
             _restore(modes)
@@ -76,7 +77,8 @@ def preserved_state(runner: ModelRunner, seed: int) -> Iterator[None]:
 
 def _restore(modes: list[tuple[nn.Module, bool]]) -> None:
     for inner, training in modes:
-        inner.training = training
+        if inner.training != training:
+            inner.training = training
 
 
 @contextmanager

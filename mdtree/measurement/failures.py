@@ -101,6 +101,8 @@ class TracebackFiles:
     def drop(self, key: RowKey) -> None:
         """Remove the trace of a group that has been mended."""
         with contextlib.suppress(OSError):
+            if not self._folder.is_dir():
+                return
             self.file(key).unlink(missing_ok=True)
             self._folder.rmdir()  # if it was the last
 

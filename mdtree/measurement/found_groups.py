@@ -25,7 +25,7 @@ from mdtree.messages import nearest
 from mdtree.recipes import RECIPE_NAME
 from mdtree.rows import Detail, Diverged, Fact
 from mdtree.rows.training_words import TRAINING_WORDS, is_same_word
-from mdtree.runs import History, HistoryPoint, RunRecord, late_facts, read_record
+from mdtree.runs import History, HistoryPoint, RunRecord, late_facts, read_record, read_records
 
 __all__ = ["FoundGroup", "check_groups", "find"]
 
@@ -205,7 +205,7 @@ def _with_records(
     if request.storage is not None:
         return group
     roots = (request.root, *request.others)
-    records = [read_record(path, root_of(path, roots)) for path in group.folder.files]
+    records = read_records(group.folder.files, lambda path: root_of(path, roots))
     facts: dict[str, Fact] = {}
     origins: dict[str, str] = {}
     notes = [note for record in records for note in record.notes]

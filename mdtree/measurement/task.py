@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from mdtree.checkpoints import base_of, file_digest, is_adapter
@@ -73,7 +74,7 @@ class GroupTask(MeasurementSettings):
         """Say whether the files are on this machine, and not in a storage only."""
         return self.storage is None or all(path.is_absolute() for path in self.files)
 
-    @property
+    @cached_property
     def members(self) -> dict[str, Path]:
         """Name the checkpoints of the group by their paths below the folder they share."""
         return names_below(self.files)

@@ -120,11 +120,11 @@ def _chance(labels: Tensor | None, numbers: Tensor | None = None) -> dict[str, V
     if labels is None:
         missing = Missing(missing="needs test items whose targets are class numbers")
         return dict.fromkeys(CHANCE, missing)
-    if numbers is None:
-        numbers = torch.ones(len(labels), dtype=torch.int64)
-    usual = len(labels) / len(numbers)
-    weights = (usual / numbers.double()).repeat_interleave(numbers)
-    shares = torch.bincount(labels, weights=weights) / len(labels)
+    weights = None
+    if numbers is not None:
+        usual = len(labels) / len(numbers)
+        weights = (usual / numbers.double()).repeat_interleave(numbers)
+    shares = torch.bincount(labels, weights=weights).double() / len(labels)
     return {
         "chance_error": Measured(value=100 * (1 - float(shares.max()))),
         "chance_loss": Measured(value=float(torch.special.entr(shares).sum())),

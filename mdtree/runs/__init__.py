@@ -4,7 +4,14 @@ Nothing is executed, and nothing here fails a group: a file that cannot be read 
 """
 
 from mdtree.runs.history import History, HistoryPoint
-from mdtree.runs.record import RunRecord, read_record
+from mdtree.runs.record import RunRecord, read_record, read_records
 from mdtree.runs.second_half import late_facts
 
-__all__ = ["History", "HistoryPoint", "RunRecord", "late_facts", "read_record"]
+__all__ = [
+    "History",
+    "HistoryPoint",
+    "RunRecord",
+    "late_facts",
+    "read_record",
+    "read_records",
+]

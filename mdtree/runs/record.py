@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from mdtree.runs.pickled_settings import read_arguments, read_pickled_settings
 from mdtree.runs.settings import facts_from, unknown_words
 from mdtree.runs.text_files import read_csv, read_mapping, read_yaml_mapping
 
-__all__ = ["RunRecord", "read_record"]
+__all__ = ["RunRecord", "read_record", "read_records"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,12 +113,30 @@ _ROUNDED = 1.05  # times that it may be larger
 _SO_FAR = ("steps", "epochs")  # facts that a state knows better than the plan of a run
 
 
-def read_record(weights: Path, root: Path) -> RunRecord:
+_Known = tuple[Path, tuple[str, _Reader]]
+
+
+def read_records(weights: Iterable[Path], root_of: Callable[[Path], Path]) -> list[RunRecord]:
+    """Read the record of each checkpoint of a group; each folder is looked through once.
+
+    Args:
+        weights: Files of weights.
+        root_of: Returns the directory that was asked for, above which nothing is read.
+
+    """
+    seen: dict[Path, list[_Known]] = {}
+    return [read_record(path, root_of(path), seen) for path in weights]
+
+
+def read_record(
+    weights: Path, root: Path, seen: dict[Path, list[_Known]] | None = None
+) -> RunRecord:
     """Read the files beside a checkpoint, and in the folders around it up to `root`.
 
     Args:
         weights: A file of weights.
         root: The directory that was asked for: above it nothing is read.
+        seen: Folders that have been looked through already, and what lies in them.
 
     """
     trainer: str | None = None
@@ -129,7 +147,7 @@ def read_record(weights: Path, root: Path) -> RunRecord:
     best: str | None = None
     notes: list[str] = []
     unknown: dict[str, str] = {}
-    for path, (of, read) in _files(weights, root):
+    for path, (of, read) in _files(weights, root, {} if seen is None else seen):
         shown = os.path.relpath(path, root)
         try:
             state = path.stat()
@@ -214,21 +232,28 @@ def _content(path: Path, read: _Reader, _time: int, _size: int) -> _Content:
     return read(path)
 
 
-def _files(weights: Path, root: Path) -> Iterator[tuple[Path, tuple[str, _Reader]]]:
+def _files(weights: Path, root: Path, seen: dict[Path, list[_Known]]) -> Iterator[_Known]:
     """List the files that are known by name, those nearest to the weights first.
 
     The weights themselves come last in their folder: files beside them are easier to check.
     """
     folder = weights.parent
     while True:
-        for name, known in _FILES.items():
-            path = folder / name
-            # a link may lead anywhere, and no trainer makes one
-            links = (place for place in (path, path.parent) if place != folder)
-            if os.path.isfile(path) and not any(map(os.path.islink, links)):  # noqa: PTH113
-                yield path, known
+        if folder not in seen:
+            seen[folder] = list(_known_in(folder))
+        yield from seen[folder]
         if folder == weights.parent and os.path.isfile(weights) and not weights.is_symlink():  # noqa: PTH113
             yield weights, _WEIGHTS
         if folder == root or root not in folder.parents:
             return
         folder = folder.parent
+
+
+def _known_in(folder: Path) -> Iterator[_Known]:
+    """List the files of a folder that are known by name."""
+    for name, known in _FILES.items():
+        path = folder / name
+        # a link may lead anywhere, and no trainer makes one
+        links = (place for place in (path, path.parent) if place != folder)
+        if os.path.isfile(path) and not any(map(os.path.islink, links)):  # noqa: PTH113
+            yield path, known

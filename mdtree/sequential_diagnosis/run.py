@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from mdtree.diagnosis import Diagnoser, with_facts
-from mdtree.executors import HERE, ExecutorConfig
+from mdtree.executors import HERE, ExecutorConfig, kept_workers
 from mdtree.measurement import (
     AccuracyCheck,
     GroupTask,
@@ -75,6 +75,7 @@ class SequentialDiagnosis:
         with (
             kept_members(),  # all stages look at the same networks
             tempfile.TemporaryDirectory(prefix="mdtree-unfinished-") as folder,
+            kept_workers(),  # and so can the same processes
         ):
             return self._run(Path(folder))
 

@@ -24,7 +24,7 @@ from mdtree.checkpoints import LazyTensor
 from mdtree.progress import Progress, Silent
 from mdtree.runtime.device import single_threads
 from mdtree.spectra.layer import Layer, Rules, analyse
-from mdtree.spectra.matrix import Skipped, find_matrices
+from mdtree.spectra.matrix import Matrix, Skipped, find_matrices
 from mdtree.spectra.state import State
 
 __all__ = ["AVERAGED", "Analysis", "Flow", "analyse_all", "flow_of"]
@@ -112,14 +112,26 @@ def analyse_all(
     """
     matrices, skipped = find_matrices(tensors, convention=rules.convention)
     progress.start(len(matrices))
-    layers = []
+    # the largest first, so that all threads end together
+    order = sorted(range(len(matrices)), key=lambda place: _work(matrices[place]), reverse=True)
+    layers: dict[int, Layer] = {}
     with single_threads(threads) as pool:
-        for layer in pool.map(partial(analyse, rules=rules), matrices):
+        found = pool.map(partial(analyse, rules=rules), [matrices[place] for place in order])
+        for place, layer in zip(order, found, strict=True):
             progress.step(layer.name)
-            layers.append(layer)
+            layers[place] = layer
     return Analysis(
-        layers=tuple(layers), skipped=tuple(skipped), rules=rules, embeddings=embeddings
+        layers=tuple(layers[place] for place in range(len(matrices))),
+        skipped=tuple(skipped),
+        rules=rules,
+        embeddings=embeddings,
     )
+
+
+def _work(matrix: Matrix) -> int:
+    """Estimate the work: products, and eigenvalues, which take as long as some products."""
+    short, long = sorted(matrix.sizes)
+    return matrix.slices * short**2 * (long + 4 * short)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -143,9 +143,11 @@ class _Spectrum:
 
     @classmethod
     def of(cls, part: Tensor, matrix: Matrix, number: int, rules: Rules) -> _Spectrum:
-        values = eigenvalues(part) * _scale(matrix, rules)
+        part = part.contiguous()  # a slice of a convolution is scattered, and is read several times
+        plain = eigenvalues(part)
+        values = plain * _scale(matrix, rules)
         edge = edge_of(matrix.sizes, float(values.sum()) / part.numel())
-        huge = huge_entries(part)
+        huge = huge_entries(part, float(plain.sum()))
         score = None
         if (rules.traps or huge) and min(matrix.sizes) > 1:
             # from the name, so that the score does not depend on the other layers

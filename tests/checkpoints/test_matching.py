@@ -8,7 +8,7 @@ from torch import nn
 
 from mdtree.checkpoints import matching
 from mdtree.checkpoints.matching import matched
-from mdtree.exceptions import MismatchError
+from mdtree.exceptions import DivergedError, MismatchError
 from mdtree.models import cnn, mlp
 
 
@@ -157,3 +157,13 @@ def test_tied_weights_that_differ_in_the_file_are_refused():
     check_refused(given, tied(), "different weights for 0.weight and 1.weight")
     del given["0.weight"], given["1.weight"]
     check_refused(given, tied(), "missing: 0.weight, 1.weight")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("layer", ["0.weight", "1.weight"], ids=["large", "small"])
+def test_one_bad_number_is_found_in_tensors_of_any_size(value, layer):
+    model = nn.Sequential(nn.Linear(300, 100), nn.Linear(100, 2))
+    given = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    given[layer].view(-1)[17] = value
+    with pytest.raises(DivergedError, match=rf"{layer} \(1 of"):
+        matched(given, model, name="x")

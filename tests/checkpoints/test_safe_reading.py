@@ -20,7 +20,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from mdtree.checkpoints import load_checkpoint, load_weights
+from mdtree.checkpoints import file_digest, load_checkpoint, load_weights, safe_reading
+from mdtree.checkpoints.safe_reading import read_with_digest
 from mdtree.exceptions import MdtreeError, UnreadableError, UnsafeError
 
 WEIGHTS = nn.Linear(3, 2).state_dict()
@@ -275,3 +276,45 @@ def test_what_torch_admits_is_as_before_after_reading(tmp_path):
     with pytest.raises(UnsafeError):
         load_weights(tmp_path / "x.pt")
     assert before == sorted(map(str, torch.serialization.get_safe_globals()))
+
+
+@pytest.mark.parametrize("write", [save_file, torch.save], ids=["safetensors", "torch"])
+def test_the_digest_is_that_of_the_content(tmp_path, write):
+    path = tmp_path / "seed-0"
+    write(WEIGHTS, path)
+    content, sha256 = read_with_digest(path)
+    assert sha256 == file_digest(path)
+    assert all(torch.equal(content[name], tensor) for name, tensor in WEIGHTS.items())
+
+
+def test_a_safetensors_file_that_is_overwritten_meanwhile_is_hashed_as_it_was_read(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / "seed-0.safetensors"
+    save_file(WEIGHTS, path)
+    before = file_digest(path)
+    parse = safe_reading.load
+
+    def overwritten(content):
+        save_file({"other": torch.zeros(9)}, path)
+        return parse(content)
+
+    monkeypatch.setattr(safe_reading, "load", overwritten)
+    content, sha256 = read_with_digest(path)
+    assert (sha256, content.keys()) == (before, WEIGHTS.keys())
+    assert sha256 != file_digest(path)
+
+
+def test_a_torch_file_that_is_overwritten_meanwhile_is_refused(tmp_path, monkeypatch):
+    path = tmp_path / "seed-0.pt"
+    torch.save(WEIGHTS, path)
+    parse = torch.load
+
+    def overwritten(*args, **kwargs):
+        content = parse(*args, **kwargs)
+        torch.save({"other": torch.zeros(9)}, path)
+        return content
+
+    monkeypatch.setattr(torch, "load", overwritten)
+    with pytest.raises(UnreadableError, match="changed while it was being read"):
+        read_with_digest(path)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from mdtree.runs import read_record
+from mdtree.runs import read_record, read_records
 
 TRAINER = Path(__file__).parents[1] / "data" / "runs" / "trainer"
 
@@ -294,3 +294,15 @@ def test_a_checkpoint_without_arguments_tells_nothing(tmp_path):
     record = read_record(tmp_path / "c.pth", tmp_path)
     assert not record.facts
     assert not record.notes
+
+
+def test_the_records_of_a_group_are_those_of_its_files(run):
+    other = run.with_name("checkpoint-39")
+    shutil.copytree(run, other)
+    files = [folder / name for folder in (run, other) for name in ("a.safetensors", "b.pt")]
+    for file in files:
+        torch.save({"args": argparse.Namespace(epochs=9)}, file)
+    records = read_records(files, lambda _: run.parent)
+    assert records == [read_record(file, run.parent) for file in files]
+    places = [record.places["steps"] for record in records]
+    assert places == [f"checkpoint-{n}/trainer_state.json" for n in (26, 26, 39, 39)]

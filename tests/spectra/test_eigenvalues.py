@@ -123,3 +123,13 @@ def test_an_accelerator_finds_the_same(dtype):
     here, there = eigenvalues(matrix), eigenvalues(matrix.cuda())
 
     assert here == pytest.approx(there, rel=1e-10)
+
+
+@pytest.mark.parametrize("sizes", [(300, 290), (140, 500), (2100, 2090)], ids=str)
+def test_both_halves_of_a_large_gram_matrix_are_there(sizes):
+    """128 columns at a time, or more where there would be more than 16 parts."""
+    matrix = torch.randn(sizes)
+    long = (matrix if sizes[0] > sizes[1] else matrix.T).double()
+    whole = gram(matrix)
+    torch.testing.assert_close(whole, long.T @ long)
+    assert torch.equal(whole, whole.T)

@@ -8,6 +8,7 @@ import torch
 
 from mdtree.checkpoints import in_memory_tensors
 from mdtree.spectra import Rules, State, analyse, find_matrices
+from mdtree.spectra import eigenvalues as eigenvalues_module
 from mdtree.spectra.eigenvalues import Edge, edge_of, huge_entries, trap_score
 
 
@@ -212,3 +213,20 @@ def test_errors_of_products_in_single_precision_stay_below_theirs():
 def test_a_sign_that_torch_has_put_off_is_no_other_matrix():
     matrix = torch.randn(16, 16, dtype=torch.float64)
     assert trap_score(torch._neg_view(matrix), seed=0) == trap_score(-matrix, seed=0)
+
+
+@pytest.mark.parametrize("sizes", [(70, 90), (300, 60)], ids=str)
+@pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])
+def test_products_with_a_wide_matrix_give_the_same_score_at_any_scale(sizes, scale, monkeypatch):
+    matrix = torch.randn(sizes)
+    expected = trap_score(matrix, 3)
+    monkeypatch.setattr(eigenvalues_module, "_WIDE", 0)
+    assert trap_score(matrix * scale, 3) == pytest.approx(expected, abs=0.02)
+
+
+@pytest.mark.parametrize("mean", [0.0, 0.5, 1000.0])
+def test_the_sum_of_squares_may_be_known(mean):
+    matrix = torch.randn(64, 48) + mean
+    matrix[3, 4] = mean + 20
+    total = float(matrix.double().square().sum())
+    assert huge_entries(matrix, total) == huge_entries(matrix) == 1
