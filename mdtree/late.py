@@ -10,13 +10,20 @@ from typing import Any
 __all__ = ["late"]
 
 
-def late(package: str, table: Mapping[str, str]) -> Callable[[str], Any]:
-    """Return the `__getattr__` of a package: module -> the names that the package takes from it.
+def late(
+    package: str, table: Mapping[str, str]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """Return `__getattr__` and `__dir__` of a package.
 
     Type checkers read the imports beside the table; `tests/test_late.py` holds both together.
 
-    >>> late("json", {"decoder": "JSONDecoder JSONDecodeError"})("JSONDecoder").__module__
-    'json.decoder'
+    Args:
+        package: Its name.
+        table: Module -> the names that the package takes from it.
+
+    >>> get, names = late("json", {"decoder": "JSONDecoder JSONDecodeError"})
+    >>> get("JSONDecoder").__module__, "JSONDecodeError" in names()
+    ('json.decoder', True)
     """
     modules = {name: module for module, names in table.items() for name in names.split()}
 
@@ -27,4 +34,7 @@ def late(package: str, table: Mapping[str, str]) -> Callable[[str], Any]:
         setattr(sys.modules[package], name, value)  # from now on it is found without us
         return value
 
-    return imported
+    def names() -> list[str]:
+        return sorted({*vars(sys.modules[package]), *modules})
+
+    return imported, names

@@ -151,7 +151,9 @@ def _doublings(record: dict[str, Any]) -> Iterator[Doubling]:
                 schedule=record["schedule"],
                 zoo=record["zoo"],
                 points=tuple(
-                    HistoryPoint(step=step, train_loss=a, test_loss=b, test_accuracy=c)
+                    HistoryPoint(
+                        step=step, train_loss=a, test_loss=b, test_accuracy=c, test_side="test"
+                    )
                     for step, a, b, c in shorter
                 ),
                 gain=longer[-1][3] - shorter[-1][3],

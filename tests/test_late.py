@@ -46,7 +46,7 @@ def test_every_package_that_is_late_is_listed_here():
     found = [
         path.parent.relative_to(SOURCE).as_posix()
         for path in SOURCE.rglob("__init__.py")
-        if "__getattr__ = late(" in path.read_text()
+        if "__getattr__, __dir__ = late(" in path.read_text()
     ]
     assert sorted(found) == sorted(LATE)
 
@@ -69,6 +69,13 @@ def test_no_name_is_that_of_a_module(package):
     assert not modules & {name for names in table_of(package).values() for name in names.split()}
 
 
+@pytest.mark.parametrize("package", LATE)
+def test_names_are_listed_before_they_are_loaded(package):
+    assert set(importlib.import_module(f"mdtree.{package}").__all__) <= set(
+        dir(importlib.import_module(f"mdtree.{package}"))
+    )
+
+
 def test_nothing_is_loaded_before_it_is_asked_for():
     code = (
         "import sys, mdtree.rows; assert 'mdtree.rows.writing' not in sys.modules; "
@@ -87,4 +94,4 @@ def test_an_unknown_name_is_an_error_of_the_package():
 
 def test_a_name_that_is_not_in_its_module_is_an_error():
     with pytest.raises(AttributeError, match="JSONDecodr"):
-        late("json", {"decoder": "JSONDecodr"})("JSONDecodr")
+        late("json", {"decoder": "JSONDecodr"})[0]("JSONDecodr")

@@ -57,7 +57,7 @@ if TYPE_CHECKING:
         check_confidence,
     )
 else:
-    __getattr__ = late(
+    __getattr__, __dir__ = late(
         __name__,
         {
             "advised_change": "AdvisedChange NothingAdvisedError advised_changes advised_remedy",

@@ -84,7 +84,10 @@ def found_checks(checks: Iterable[CheckResult]) -> tuple[CheckResult, ...]:
 
 def ignore_checks(verdict: Verdict, ignored: Collection[str]) -> Verdict:
     """Return a verdict whose checks of some codes say that they were ignored, and no more."""
-    return replace(verdict, checks=_left(verdict.checks, ignored)) if ignored else verdict
+    gone = {each.message for each in verdict.checks if each.code in ignored}
+    warnings = tuple(text for text in verdict.basis.warnings if text not in gone)
+    basis = replace(verdict.basis, warnings=warnings)
+    return replace(verdict, checks=_left(verdict.checks, ignored), basis=basis)
 
 
 def checked_groups(

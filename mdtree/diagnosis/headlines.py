@@ -27,10 +27,7 @@ from mdtree.messages import percent, percent_below, plural, shortened, shortened
 
 __all__ = ["headline", "headline_of_all", "main_gain"]
 
-_TRAIN_LONGER = (
-    "training ended too early (in four cases of five, longer is better), so train longer first; "
-    "as it is, "
-)
+_ENDED_EARLY = "training seems to have ended too early, so train longer "
 _LITTLE = 1.0  # points of test accuracy, below which nothing is much wrong
 _LONGEST = 60  # characters of a name inside a sentence
 _LONGEST_NAME, _END = 80, 39  # the same for a group, and how many of them are its end
@@ -62,7 +59,8 @@ def headline_of_all(verdicts: Sequence[Verdict], runs: Sequence[Trajectory] = ()
     if first is None:
         return _sentence(text + _without_gains(verdicts))
     hint = _hint(first)
-    begin = f"begin with {_short_name(first)}: {hint}{_do(first)}{_brings(first)}"
+    longer = "train longer, and " if first.ended_early else ""
+    begin = f"begin with {_short_name(first)}: {hint}{longer}{_do(first)}{_brings(first)}"
     return _sentence(f"{text}; {begin}")
 
 
@@ -112,17 +110,22 @@ def _hint(verdict: Verdict) -> str:
     reasons = [text for code, text in HINTS.items() if code in found and not _is_broken(verdict)]
     if verdict.is_untested:
         reasons.append("the network is unlike those that mdtree has learnt from")
-    hint = f"take this as a hint only, because {' and '.join(reasons)}: " if reasons else ""
-    return hint + (_TRAIN_LONGER if _ended_early(verdict) else "")
+    return f"take this as a hint only, because {' and '.join(reasons)}: " if reasons else ""
 
 
-def _ended_early(verdict: Verdict) -> bool:
-    return not _is_broken(verdict) and any(
-        check.code == "MD407" and check.is_found for check in verdict.checks
-    )
+def _first_of_all(verdict: Verdict) -> str:
+    """Write that training ended early, if it did, to put before the fault."""
+    if not verdict.ended_early:
+        return ""
+    is_low = _fault(verdict) == "temperature_low"
+    return f"{_ENDED_EARLY}{'or in larger steps' if is_low else 'first'}; as it is, "
 
 
 def _plainly(verdict: Verdict) -> str:
+    return _first_of_all(verdict) + _of_fault(verdict)
+
+
+def _of_fault(verdict: Verdict) -> str:
     if not verdict.sure:
         return _unsure(verdict)
     how_sure = f"({percent(verdict.probability)} sure)"
@@ -173,7 +176,7 @@ def _nothing(verdict: Verdict, how_sure: str) -> str:
         "nothing beyond chance" if best is None else f"only about {_right_answers(best, verdict)}"
     )
     if target is None or target.gap is None:
-        kept = "" if _ended_early(verdict) else f", so {AS_IT_IS}"
+        kept = "" if verdict.ended_early else f", so {AS_IT_IS}"
         return (
             f"{WRONG[NONE]} {how_sure}{kept}: a larger network, more examples or other "
             f"steps should bring {most}"

@@ -31,6 +31,7 @@ _UNDECIDED = 1.1  # times the loss of chance: a network that has hardly begun to
 _WORSE = 2.0  # points above chance: a network that knows one class alone is there as well
 # what a training that has come to rest does not bring in its second half (scripts/study_length.py)
 _RISE = 3.0  # points of test accuracy
+_NOISE = 2.0  # standard errors of the test error, at least
 _DROP, _DROP_ALONE = 3.0, 5.0  # percent of the test loss, beside the accuracy and alone
 STABLE = 0.9  # share of resamples with the same answer from which error bars do no harm
 
@@ -67,7 +68,9 @@ def _remarks(saved: SavedTree, row: Row, *others: Remark | None) -> Iterator[Rem
         yield Remark("MD405", f"{fault}: are the labels wrong, or in another order?")
     is_early, brought = second_half(row) or (False, "")
     if is_early:
-        yield Remark("MD407", f"{brought}: train longer before you change anything else")
+        yield Remark(
+            "MD407", f"{brought}: train longer, or in larger steps, before you change anything else"
+        )
     if row.failure is not None:
         problem = (
             "the numbers come from an earlier measurement; a later attempt failed"
@@ -101,13 +104,23 @@ def second_half(row: Row) -> tuple[bool, str] | None:
     gain, drop = number_of(row, LATE_GAIN), number_of(row, LATE_LOSS_DROP)
     texts = []
     if gain is not None:
-        texts.append(f"the test accuracy rose by {gain:.1f} points")
+        texts.append(
+            f"the test accuracy rose by {gain:.1f} points"
+            if gain
+            else "the test accuracy no longer rose"
+        )
     if drop is not None:
-        texts.append(f"the test loss fell by {drop:.1f} %")
+        texts.append(
+            f"the test loss fell by {drop:.1f} %" if drop else "the test loss no longer fell"
+        )
     if not texts:
         return None
+    error = row.quantities.get("test_error")
+    noise = (error.stderr or 0.0) if isinstance(error, Measured) else 0.0
     least = _DROP_ALONE if gain is None else _DROP
-    is_early = (gain is None or gain >= _RISE) and (drop is None or drop >= least)
+    is_early = (gain is None or gain >= max(_RISE, _NOISE * noise)) and (
+        drop is None or drop >= least
+    )
     return is_early, f"{' and '.join(texts)} in the second half of training, by its log"
 
 

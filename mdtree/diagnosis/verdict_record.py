@@ -201,7 +201,20 @@ class Verdict:
     @property
     def advice(self) -> str:
         """The next step, in one sentence."""
-        return self.next_step.says
+        says = self.next_step.says
+        if not self.ended_early:
+            return says
+        is_low = self.likely == "temperature_low" and self.next_step.kind == "change"
+        return (
+            f"train longer, or {says}" if is_low else f"train longer first; apart from that, {says}"
+        )
+
+    @property
+    def ended_early(self) -> bool:
+        """Whether training longer comes before all else: by its log, it ended early (MD407)."""
+        is_broken = any(step.feature == "weights" for step in self.clues)
+        is_enough = is_broken or (self.target is not None and self.target.is_reached is True)
+        return not is_enough and any(c.code == "MD407" and c.is_found for c in self.checks)
 
     @property
     def headline(self) -> str:

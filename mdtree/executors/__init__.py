@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from mdtree.executors.pool import TaskResult, WorkerEvent, WorkerPool
     from mdtree.executors.scheduler import Scheduler
 else:
-    __getattr__ = late(
+    __getattr__, __dir__ = late(
         __name__,
         {
             "config": "HERE ExecutorConfig",

@@ -5,7 +5,8 @@ The only file that imports lightning (the extra `lightning`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -47,21 +48,20 @@ class DiagnosisCallback(LiveDiagnosis, Callback):  # type: ignore[misc]  # light
     """
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        """Forget what an earlier training logged."""
-        self._evaluations = []
+        """Begin anew: a callback may see several trainings."""
+        self._begin()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Note what was evaluated: at the end it tells whether training had come to rest."""
         if not trainer.sanity_checking:
-            metrics = trainer.callback_metrics.items()
-            known = {name: float(value) for name, value in metrics if value.numel() == 1}
-            self._evaluations.append({**known, "step": float(trainer.global_step)})
+            metrics = dict(_numbers(trainer.callback_metrics))
+            self._evaluations.append({**metrics, "step": float(trainer.global_step)})
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Measure every few epochs; the last time is at the end of training."""
         epochs = trainer.current_epoch + 1
         self._keep(trainer, pl_module, epochs)
-        if self.is_due(epochs) and epochs != trainer.max_epochs:
+        if self.is_due(epochs) and not _is_last(trainer, epochs):
             self._diagnose(trainer, pl_module, epochs=epochs, is_end=False)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -90,6 +90,8 @@ class DiagnosisCallback(LiveDiagnosis, Callback):  # type: ignore[misc]  # light
             if is_end:
                 rank_zero_info(text)
 
+        if is_end:
+            self._conclude()
         self.diagnose(step, look, log)
 
     def _keep(self, trainer: Trainer, module: LightningModule, epochs: int) -> None:
@@ -111,6 +113,22 @@ class DiagnosisCallback(LiveDiagnosis, Callback):  # type: ignore[misc]  # light
 
     def _test(self, loader: Any) -> Source | None:
         return self.test or (None if loader is None else source_of(loader))
+
+
+def _numbers(metrics: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    """Yield the metrics that are numbers: modules may put anything there."""
+    for name, value in metrics.items():
+        with suppress(Exception):
+            yield name, float(value)
+
+
+def _is_last(trainer: Trainer, epochs: int) -> bool:
+    """Return whether training ends with this epoch."""
+    steps = trainer.global_step
+    is_asked = trainer.should_stop and (
+        epochs >= (trainer.min_epochs or 0) and steps >= (trainer.min_steps or 0)
+    )
+    return bool(is_asked or epochs == trainer.max_epochs or 0 <= trainer.max_steps <= steps)
 
 
 def _first(loaders: Any) -> Any:

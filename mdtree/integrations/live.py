@@ -37,15 +37,7 @@ from mdtree.network import Loss
 from mdtree.recipes import checked_facts
 from mdtree.render.page_file import write_page
 from mdtree.render.terminal_verdict import verdict_text
-from mdtree.rows import (
-    DEFAULT_PROTOCOL,
-    Fact,
-    Measured,
-    Row,
-    Store,
-    check_protocol,
-    check_seed,
-)
+from mdtree.rows import DEFAULT_PROTOCOL, Fact, Measured, Row, Store, check_protocol, check_seed
 from mdtree.rows.training_words import not_understood, understood
 from mdtree.trees import SavedTree
 
@@ -149,9 +141,19 @@ class LiveDiagnosis:
         self.row: Row | None = None
         self.verdict: Verdict | None = None
         self.failure: str | None = None
-        self._evaluations: list[dict[str, float]] = []  # what the framework logged in this training
-        self._last_step: int | None = None  # that was measured, or failed
+        self._begin()
         self._said: set[str] = set()  # that is said once
+
+    def _begin(self) -> None:
+        """Forget an earlier training."""
+        self._evaluations: list[dict[str, float]] = []  # what the framework logged
+        self._last_step: int | None = None  # that was measured, or failed
+        self._is_concluded = False  # whether the end was measured
+
+    def _conclude(self) -> None:
+        """Let the end be measured, also where its step was measured before it was the last."""
+        if not self._is_concluded:
+            self._last_step, self._is_concluded = None, True
 
     def is_due(self, epoch: int) -> bool:
         """Return whether the network is measured after so many epochs."""

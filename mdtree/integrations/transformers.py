@@ -6,6 +6,7 @@ The only file here that imports transformers (the extra `transformers`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from torch import nn
@@ -66,33 +67,41 @@ class DiagnosisCallback(LiveDiagnosis, TrainerCallback):  # type: ignore[misc]  
             "schedule": trainer.lr_scheduler is not None,
         }
 
+    def on_train_begin(self, *_: Any, **__: Any) -> None:
+        """Begin anew: a Trainer may train several times."""
+        self._begin()
+
     def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Measure every few epochs, and after the last one.
+        """Measure every few epochs, and after the last one, unless its evaluation comes yet.
 
         Not only at the end of training: by then, loggers such as MLflow's have closed their run.
         """
         self._keep(args, state)
         is_last = control.should_training_stop or state.global_step >= state.max_steps
+        if is_last and control.should_evaluate:
+            return
         if is_last or self.is_due(round(state.epoch)):
-            self._diagnose(args, state, control)
+            self._diagnose(args, state, control, is_end=is_last)
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Measure where an evaluation has ended the training early."""
-        if control.should_training_stop:
-            self._diagnose(args, state, control)
+        """Measure after the evaluation of the last epoch, or one that has ended the training."""
+        if control.should_training_stop or 0 < state.max_steps <= state.global_step:
+            self._diagnose(args, state, control, is_end=True)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Measure what has not been measured yet."""
         self._keep(args, state)
-        self._diagnose(args, state, control)
+        self._diagnose(args, state, control, is_end=True)
 
-    def _diagnose(self, args: Any, state: Any, control: Any) -> None:
+    def _diagnose(self, args: Any, state: Any, control: Any, *, is_end: bool) -> None:
         if not state.is_world_process_zero:
             return
         trainer = self.trainer
 
         def look() -> LiveRun:
-            return self._run(args, state)
+            run = self._run(args, state)
+            points, _ = points_from(state.log_history if is_end else (), is_certain=True)
+            return replace(run, facts={**run.facts, **late_facts([History(points=points)])})
 
         def log(numbers: dict[str, float], text: str) -> None:
             should_log = control.should_log  # which `Trainer.log` takes as done
@@ -100,6 +109,8 @@ class DiagnosisCallback(LiveDiagnosis, TrainerCallback):  # type: ignore[misc]  
             control.should_log = should_log
             state.log_history[-1]["mdtree/verdict"] = text  # in trainer_state.json
 
+        if is_end:
+            self._conclude()
         self.diagnose(state.global_step, look, log)
 
     def _keep(self, args: Any, state: Any) -> None:
@@ -118,7 +129,7 @@ class DiagnosisCallback(LiveDiagnosis, TrainerCallback):  # type: ignore[misc]  
             train=self.train or _source(trainer.train_dataset, convert),
             test=None if test is None else _source(test, convert),
             step=state.global_step,
-            facts={**_facts(args, state), **_late_facts(state)},
+            facts=_facts(args, state),
             words=self._words(args),
             momentum=momentum_of([optimizer]),
             prepare=_without_autocast,
@@ -176,14 +187,6 @@ def _facts(args: Any, state: Any) -> dict[str, Fact]:
         "steps": state.global_step,
         "epochs": round(state.epoch, 4),
     }
-
-
-def _late_facts(state: Any) -> dict[str, Fact]:
-    """Read from the log, at the end of training, whether it had come to rest."""
-    if state.global_step < state.max_steps:
-        return {}
-    points, _ = points_from(state.log_history, is_certain=True)
-    return late_facts([History(points=points)])
 
 
 def _without_autocast(copied: nn.Module) -> None:

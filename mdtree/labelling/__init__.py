@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from mdtree.labelling.grid import accuracy_of, number_of, room_for_improvement
     from mdtree.labelling.labels import Label, label_rows
 else:
-    __getattr__ = late(
+    __getattr__, __dir__ = late(
         __name__,
         {
             "grid": "accuracy_of number_of room_for_improvement",

@@ -41,6 +41,7 @@ class FoundGroup:
     histories: tuple[History, ...] = ()  # of each file, where a trainer has logged one
     is_best: bool = False  # the best checkpoint of each run
     is_last: bool = True
+    is_end: bool = True  # no later checkpoint of the run was chosen
     diverged: Diverged | None = None  # of whom a loss was logged that is NaN or infinite at the end
     notes: tuple[str, ...] = ()  # choices that were made
     details: Mapping[str, Detail] = field(default_factory=dict)  # of the run that it is a step of
@@ -119,6 +120,7 @@ def _at_steps(request: Request, folder: Folder) -> Iterator[FoundGroup]:
             stated=_stated(request, folder),
             is_best=selected.is_best,
             is_last=not (selected.label or selected.is_best),
+            is_end=selected is selection[-1],
             notes=() if selected.note is None else (selected.note + why,),
         )
         group = _with_steps(_with_records(request, group, by_name), selected)
@@ -224,8 +226,8 @@ def _with_records(
     logs = [record.places["history"] for record in records if "history" in record.places]
     origins |= {"history": logs[0]} if logs else {}
     histories = tuple(_histories(group.folder.files, records, by_name or {}))
-    if group.is_last:
-        late = late_facts(histories)
+    if group.is_end:
+        late = late_facts([record.history for record in records])
         facts, origins = {**facts, **late}, {**origins, **dict.fromkeys(late, *logs[:1])}
     # what became of a run after its last checkpoint counts as well; not so after an earlier one
     whole = [record.history for record in records] if group.is_last else histories

@@ -15,7 +15,7 @@ from mdtree.measurement.found_groups import FoundGroup, check_groups, find
 from mdtree.measurement.members import check_names, copies_of
 from mdtree.measurement.request import Request
 from mdtree.measurement.speed import Speed, measure_speed, suited_threads
-from mdtree.measurement.task import GroupTask, MeasurementSettings, row_digest
+from mdtree.measurement.task import ASIDE, GroupTask, MeasurementSettings, row_digest
 from mdtree.metrics import CHANCE, METRICS, Workload
 from mdtree.recipes import bind
 from mdtree.rows import Index, Provenance, Row, coarse_metrics
@@ -47,6 +47,7 @@ class Planned:
     state: str
     copies: Mapping[str, str] = field(default_factory=dict)  # file -> the member that it equals
     fault: str | None = None  # why it will fail, as far as its names tell
+    told: Row | None = None  # of a measured group whose facts are others now, which no number needs
 
     @property
     def pending(self) -> bool:
@@ -215,9 +216,16 @@ def _compared(task: GroupTask, row: Row | None) -> Planned:
     copies = {name: copy.of for name, copy in (row.provenance.copies or {}).items()}
     rest = tuple(name for name in task.metrics if not _is_measured(name, task, row))
     if not rest:
-        return Planned(task=task, state="measured", copies=copies)
+        return Planned(task=task, state="measured", copies=copies, told=_told(task, row))
     state = "more metrics" if row.failure is None else "failed before"
     return Planned(task=replace(task, metrics=rest, earlier=row), state=state, copies=copies)
+
+
+def _told(task: GroupTask, row: Row) -> Row | None:
+    """Return a row with the facts that change no number as they are now, if they have changed."""
+    kept = {name: fact for name, fact in row.facts.items() if name not in ASIDE}
+    facts = kept | {name: fact for name, fact in task.facts.items() if name in ASIDE}
+    return None if facts == row.facts else replace(row, facts=facts)
 
 
 def _is_measured(metric: str, task: GroupTask, row: Row) -> bool:

@@ -129,7 +129,7 @@ def _run(
     measured, kept = 0, list[str]()
     failed, diverged = dict[str, str](), dict[str, str]()
     with _nothing_left(request), Store(out) as store:
-        pending = _Pending(planned(store.index), store.index, traces, watch, found)
+        pending = _Pending(planned(store.index), store, traces, watch, found)
         watch.start(len(names), stage)
         with contextlib.closing(_attempts(pending, executor, watch, precision)) as attempts:
             for result in attempts:
@@ -175,13 +175,13 @@ class _Pending:
     def __init__(
         self,
         planned: Iterable[Planned],
-        index: Index,
+        store: Store,
         traces: TracebackFiles,
         watch: Progress,
         found: Callable[[GroupTask], None] | None,
     ) -> None:
         self.already = 0
-        self._planned, self._index, self._traces, self._watch = planned, index, traces, watch
+        self._planned, self._store, self._traces, self._watch = planned, store, traces, watch
         self._found = found
 
     def __iter__(self) -> Iterator[GroupTask]:
@@ -191,6 +191,8 @@ class _Pending:
                 self.already += 1
                 if planned.state != "diverged":
                     self._settle((planned.task.group, planned.task.protocol))
+                if planned.told is not None:
+                    self._store.append(planned.told)
                 self._watch.skip(planned.task.group)
                 continue
             if not checked and planned.task.lost is None:
@@ -203,7 +205,7 @@ class _Pending:
 
     def _settle(self, key: RowKey) -> None:
         """Forget that a later attempt failed, with other inputs than those that are there again."""
-        if self._index.settle(key):
+        if self._store.index.settle(key):
             self._traces.drop(key)
 
 

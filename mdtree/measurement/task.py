@@ -15,6 +15,7 @@ from mdtree.rows import TARGET, Detail, Fact, Row
 from mdtree.rows.facts import LATE_GAIN, LATE_LOSS_DROP
 
 __all__ = [
+    "ASIDE",
     "DESCRIPTIONS",
     "GroupTask",
     "MeasurementSettings",
@@ -28,7 +29,7 @@ __all__ = [
 
 # factories of networks that their folder describes -> the file that does it
 DESCRIPTIONS = {"huggingface": "config.json", "timm": "args.yaml"}
-_ASIDE = (TARGET, LATE_GAIN, LATE_LOSS_DROP)  # facts that change no number
+ASIDE = (TARGET, LATE_GAIN, LATE_LOSS_DROP)  # facts that change no number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +98,7 @@ def as_text(name: str) -> str:
 def row_digest(task: GroupTask) -> str:
     """Hash what the recipe says about this group, and what its folder says itself."""
     recipe = task.recipe
-    facts = sorted(item for item in task.facts.items() if item[0] not in _ASIDE)
+    facts = sorted(item for item in task.facts.items() if item[0] not in ASIDE)
     rest = f"{recipe.batch_size} {recipe.weights_key} {facts}"
     if task.dtype is not None:
         rest += f" {task.dtype}"

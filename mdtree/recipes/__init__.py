@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from mdtree.recipes.source import NO_RECIPE, RecipeSource, find_recipe
     from mdtree.recipes.zoo import Zoo, ZooTraining
 else:
-    __getattr__ = late(
+    __getattr__, __dir__ = late(
         __name__,
         {
             "data": (

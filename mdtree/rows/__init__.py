@@ -74,7 +74,7 @@ if TYPE_CHECKING:
     )
     from mdtree.rows.writing import Store, write_rows
 else:
-    __getattr__ = late(
+    __getattr__, __dir__ = late(
         __name__,
         {
             "chance": "chance_of_classes with_chance",

@@ -51,7 +51,7 @@ FACTS: dict[str, str] = {
     "steps": "steps of training",
     "weight_decay": "weight decay of training",
     "momentum": "momentum of SGD in training",
-    LATE_GAIN: "points by which the logged test accuracy rose in the second half of training",
+    LATE_GAIN: "points that the second half of training added to the logged test accuracy",
     LATE_LOSS_DROP: "percent by which the logged test loss fell in the second half of training",
 }
 

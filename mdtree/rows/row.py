@@ -271,7 +271,7 @@ _lines = itertools.count()  # that were read
 
 def _plain_row(line: bytes) -> Row | None:
     try:
-        content = json.loads(line.decode(), parse_constant=_refused)
+        content = json.loads(line.decode(), parse_constant=_refused, object_pairs_hook=_named_once)
     except (ValueError, RecursionError):
         return None
     row: Row | None = plain(Row, content)
@@ -280,6 +280,13 @@ def _plain_row(line: bytes) -> Row | None:
 
 def _refused(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not valid JSON")
+
+
+def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    known = dict(pairs)
+    if len(known) < len(pairs):
+        raise ValueError("a name stands twice")
+    return known
 
 
 def mean_over_members(values: Sequence[float], *, single_stderr: float | None) -> Value:

@@ -55,10 +55,12 @@ class HistoryPoint:
     test_loss: float | None = None
     test_accuracy: float | None = None  # percent
     learning_rate: float | None = None
+    test_side: str | None = None  # the data of the evaluation, as its column names them: val, ...
     is_share: bool = False  # all accuracies of the log are at most 1, so they were taken for shares
 
 
-_NUMBERS = tuple(part.name for part in fields(HistoryPoint) if part.name != "is_share")
+_NO_NUMBERS = ("is_share", "test_side")
+_NUMBERS = tuple(part.name for part in fields(HistoryPoint) if part.name not in _NO_NUMBERS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,7 +203,14 @@ def _point(line: Mapping[Any, Any]) -> HistoryPoint | None:
     if accuracy is not None and not 0 <= accuracy <= 100:  # noqa: PLR2004 - percent; NaN is not
         numbers["test_accuracy"] = None
     is_empty = all(numbers[name] is None for name in _NUMBERS if name not in ("step", "epoch"))
-    return None if is_empty else HistoryPoint(**numbers)
+    return None if is_empty else HistoryPoint(**numbers, test_side=_test_side(cells))
+
+
+def _test_side(cells: Mapping[str, Any]) -> str | None:
+    """Return the first word of the column of an evaluation; None where it does not say."""
+    columns = (*_COLUMNS["test_loss"], *_columns(_TEST, _ACCURACY))
+    known = (column for column in columns if _number(cells.get(column)) is not None)
+    return next((column.partition("_")[0] for column in known), None)
 
 
 def _column(name: Any) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from mdtree.rows import Fact
@@ -12,39 +13,70 @@ from mdtree.runs.history import History
 
 __all__ = ["late_facts"]
 
-_FEWEST = 4  # evaluations, from which halves of a training are compared
-_DIGITS = 1
+_FEWEST = 4  # evaluations, from which parts of a training are compared
+_WIDEST = 0.35  # share of a training between two evaluations in its second half
+_STILL = 1.0  # percent of the loss; what fell by less in the last quarter had come to rest
 
 
 def late_facts(histories: Sequence[History]) -> dict[str, Fact]:
     """Return how far test accuracy and test loss went in the second half, mean over runs.
 
-    Points of accuracy and percent of the loss; 0 where they went the wrong way, and nothing where
-    not all runs were evaluated in both halves.
+    Points of accuracy and percent of the loss; 0 where they went the wrong way or had come to rest
+    before the last quarter.  Nothing where not all runs were evaluated often enough, on one data
+    set.
     """
     found: dict[str, Fact] = {}
-    accuracies = [_half_and_end(each, "test_accuracy") for each in histories]
-    losses = [_half_and_end(each, "test_loss") for each in histories]
-    gains = [end - half for half, end in filter(None, accuracies)]
-    drops = [100 * (1 - end / half) for half, end in filter(None, losses) if half > 0]
-    for name, values in ((LATE_GAIN, gains), (LATE_LOSS_DROP, drops)):
-        if len(values) == len(histories) > 0:
-            found[name] = min(max(round(sum(values) / len(values), _DIGITS), 0.0), 100.0)
+    gains = list(filter(None, (_changes(each, "test_accuracy") for each in histories)))
+    drops = list(filter(None, (_changes(each, "test_loss") for each in histories)))
+    if len(gains) == len(histories) > 0:
+        half, quarter = (
+            _mean(end - start for start, end in part) for part in zip(*gains, strict=True)
+        )
+        found[LATE_GAIN] = _bounded(half if quarter >= 0 else 0.0)
+    # percent of a loss that may be negative say nothing
+    if len(drops) == len(histories) > 0 and min(min(part) for run in drops for part in run) > 0:
+        half, quarter = (
+            _mean(100 * (1 - end / start) for start, end in part)
+            for part in zip(*drops, strict=True)
+        )
+        found[LATE_LOSS_DROP] = _bounded(half if quarter >= _STILL else 0.0)
     return found
 
 
-def _half_and_end(history: History, name: str) -> tuple[float, float] | None:
-    """Return a number in the middle of the training and at its end."""
-    values = [getattr(point, name) for point in history.points]
+def _mean(values: Iterable[float]) -> float:
+    known = list(values)
+    return sum(known) / len(known)
+
+
+def _bounded(value: float) -> float:
+    return min(round(value, 1), 100.0) if value > 0 else 0.0
+
+
+_Change = tuple[float, float]  # from, to
+
+
+def _changes(history: History, name: str) -> tuple[_Change, _Change] | None:
+    """Return how a number changed in the second half of the training, and in the last quarter."""
+    side = _usual_side(history)
     curve = [
         (place, value)
-        for place, value in zip(_places(history), values, strict=True)
-        if value is not None and math.isfinite(value)
+        for place, point in zip(_places(history), history.points, strict=True)
+        if point.test_side == side is not None and (value := getattr(point, name)) is not None
     ]
-    if len(curve) < _FEWEST:
+    if len(curve) < _FEWEST or not math.isfinite(curve[-1][1]):
         return None
-    (first, _), (last, end) = curve[0], curve[-1]
-    return None if first > last / 2 else (_at(curve, last / 2), end)
+    curve = [(place, value) for place, value in curve if math.isfinite(value)]
+    last, end = curve[-1]
+    gaps = [after - before for (before, _), (after, _) in pairwise(curve) if after > last / 2]
+    if not 0 <= curve[0][0] <= last / 2 or not 0 < max(gaps, default=0.0) <= _WIDEST * last:
+        return None
+    return (_at(curve, last / 2), end), (_at(curve, 3 * last / 4), end)
+
+
+def _usual_side(history: History) -> str | None:
+    """Return the data on which most evaluations were made: a last test may be on others."""
+    sides = Counter(point.test_side for point in history.points if point.test_side is not None)
+    return max(sides, key=lambda side: sides[side], default=None)
 
 
 def _places(history: History) -> list[float]:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from mdtree.trees.template import FAMILIES, PUBLISHED, template_features
     from mdtree.trees.writing import write_tree
 else:
-    __getattr__ = late(
+    __getattr__, __dir__ = late(
         __name__,
         {
             "estimators.base": "TreeEstimator",

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         train_zoo,
     )
 else:
-    __getattr__ = late(
+    __getattr__, __dir__ = late(
         __name__,
         {
             "demo": "FAULTS demo_zoo",

@@ -277,19 +277,44 @@ def test_without_running_a_network_it_is_a_hint_only():
     assert headline(fine).startswith("The network is too small")
 
 
+EARLY = (CheckResult(code="MD407", status="found", message="it rose"),)
+SEEMS = "Training seems to have ended too early, so train longer "
+
+
 def test_a_training_that_ended_early_goes_on_first():
-    early = (CheckResult(code="MD407", status="found", message=""),)
-    begin = (
-        "Training ended too early (in four cases of five, longer is better), so train longer first;"
-        " as it is, "
+    low = sure("temperature_low", STEPS, checks=EARLY)
+    assert headline(low).startswith(
+        f"{SEEMS}or in larger steps; as it is, training was too cautious, in steps that were too"
     )
-    said = headline(sure("temperature_low", STEPS, checks=early))
-    assert said.startswith(f"{begin}training was too cautious, in steps that were too small")
-    said = headline(sure("none", gain("data_small", mean=0.4), checks=early))
-    assert said.startswith(f"{begin}no single change would help much")
-    assert "leave" not in said
-    broken = sure("temperature_high", checks=early, clues=(BROKEN,))
-    assert "longer" not in headline(broken)
+    assert low.advice == f"train longer, or {low.next_step.says}"
+    small = sure("model_small", gain("model_small", mean=9.0), checks=EARLY)
+    assert headline(small).startswith(f"{SEEMS}first; as it is, the network is too small")
+    assert small.advice == f"train longer first; apart from that, {small.next_step.says}"
+    nothing = sure("none", gain("data_small", mean=0.4), checks=EARLY)
+    assert headline(nothing).startswith(f"{SEEMS}first; as it is, no single change would help")
+    assert "leave" not in headline(nothing)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"clues": (BROKEN,)},
+        {"target": Target(accuracy=55.0, measured=60.0, gap=0.0, is_reached=True)},
+        {"checks": (replace(EARLY[0], status="ignored"),)},
+    ],
+)
+def test_a_training_that_broke_down_or_is_good_enough_need_not_be_longer(changes):
+    verdict = replace(sure("none"), **{"checks": EARLY, **changes})
+    assert not verdict.ended_early
+    assert "longer" not in headline(verdict) + verdict.advice
+
+
+def test_of_several_the_most_promising_comes_first_whether_it_ended_early_or_not():
+    more = gain("model_small", mean=30.0)
+    most = replace(sure("model_small", more, checks=EARLY), group="most")
+    less = replace(sure("model_small", gain("model_small", mean=3.0)), group="less")
+    said = headline_of_all([less, most])
+    assert "begin with most: train longer, and train a larger network" in said
 
 
 def test_of_the_steps_of_a_run_the_one_to_keep_counts():

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from mdtree.diagnosis import ignore_checks
 from mdtree.diagnosis.headlines import headline
 from mdtree.rows import Copy, GroupFailure, Measured, Missing
 from tests.support.checked import ONE, judged, origin, outcome, row
@@ -304,5 +305,30 @@ def test_a_training_that_still_brought_much_at_its_end_ended_early(gain, drop, s
     found, message = outcome(verdict, "MD407")
     assert found == status
     assert (message in verdict.basis.warnings) == (status == "found")
-    is_said = "raining ended too early (" in headline(verdict)
+    is_said = "raining seems to have ended too early" in headline(verdict)
     assert is_said == (status == "found")
+
+
+@pytest.mark.parametrize(("stderr", "status"), [(2.0, "found"), (2.6, "passed")])
+def test_what_is_within_the_noise_of_the_test_items_is_no_gain(stderr, status):
+    error = Measured(value=20.0, stderr=stderr)
+    known = {"late_accuracy_gain": 5.0, "late_loss_drop": 9.0}
+    found, _ = outcome(judged(row(cka=0.9, test_error=error, facts=known)), "MD407")
+    assert found == status
+
+
+def test_what_no_longer_rose_is_said_so():
+    known = {"late_accuracy_gain": 0.0, "late_loss_drop": 0.0}
+    status, message = outcome(judged(row(cka=0.9, test_error=20.0, facts=known)), "MD407")
+    assert status == "passed"
+    assert message.startswith("the test accuracy no longer rose and the test loss no longer fell")
+
+
+def test_what_is_ignored_is_no_warning_either():
+    verdict = judged(row(cka=0.9, test_error=20.0, facts={"late_accuracy_gain": 9.0}))
+    _, message = outcome(verdict, "MD407")
+    assert message in verdict.basis.warnings
+    ignored = ignore_checks(verdict, ["MD407"])
+    assert outcome(ignored, "MD407")[0] == "ignored"
+    assert message not in ignored.basis.warnings
+    assert len(ignored.basis.warnings) == len(verdict.basis.warnings) - 1

@@ -26,6 +26,7 @@ from mdtree.runtime import torchvision as vision
 with vision.usable():
     lightning = pytest.importorskip("lightning.pytorch")
 
+from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import CSVLogger
 
 from mdtree.integrations.lightning import DiagnosisCallback
@@ -110,7 +111,7 @@ def fit(callback, folder, *, train=None, val=None, epochs=3, ckpt_path=None, **o
         enable_checkpointing=options.pop("enable_checkpointing", False),
         default_root_dir=folder,
         log_every_n_steps=1,
-        callbacks=[] if callback is None else [callback],
+        callbacks=callback if isinstance(callback, list) else [callback] if callback else [],
         **options,
     )
     trainer.fit(net, train, val, ckpt_path=ckpt_path)
@@ -146,16 +147,55 @@ def test_the_log_beside_the_weights_counts_the_steps_that_were_done(tmp_path):
     assert [p.step for p in history.points if p.test_loss is not None] == [9, 18, 27]
 
 
-def test_the_log_tells_whether_training_had_come_to_rest(tmp_path):
+class Odd(Net):
+    """A network whose module puts into the metrics whatever it likes."""
+
+    def on_validation_epoch_end(self):
+        odd = {
+            "f1": 0.5,
+            "name": "best",
+            "z": torch.tensor(1j),
+            "many": torch.ones(3),
+            "none": None,
+        }
+        self.trainer.callback_metrics.update(odd)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        {"epochs": 6},
+        {"epochs": -1, "max_steps": 54},
+        {"epochs": 20, "callbacks": [EarlyStopping("val_loss", stopping_threshold=9.0)]},
+    ],
+    ids=["epochs", "steps", "early"],
+)
+def test_the_end_is_told_once_with_what_the_log_tells(tmp_path, end, caplog):
+    end = {**end}
     log = CSVLogger(tmp_path, name=None, version="run")
-    callback = DiagnosisCallback(metrics=CHEAP, every_n_epochs=3, save=tmp_path / "rows.jsonl")
-    fit(callback, tmp_path, logger=log, epochs=6)
+    others = end.pop("callbacks", [])
+    callback = DiagnosisCallback(metrics=CHEAP, every_n_epochs=1, save=tmp_path / "rows.jsonl")
+    fit([*others, callback], tmp_path, logger=log, make=Odd, **end)
+    assert sum("\nverdict: " in record.message for record in caplog.records) == 1
     points = read_record(tmp_path / "run" / "last.ckpt", tmp_path).history.points
     loss = [point.test_loss for point in points if point.test_loss is not None]
-    drop = 100 * (1 - loss[5] / loss[2])
-    assert callback.row.facts["late_loss_drop"] == pytest.approx(max(drop, 0), abs=0.051)
-    middle, _ = load_rows(tmp_path / "rows.jsonl")  # training went on: that is nothing to tell
-    assert "late_loss_drop" not in middle.facts
+    *earlier, last = load_rows(tmp_path / "rows.jsonl")
+    assert last.group == f"step-{9 * len(loss)}"
+    # while training goes on, that is nothing to tell
+    assert not any("late_loss_drop" in row.facts for row in earlier)
+    if len(loss) == 6:
+        at_rest = loss[5] > 0.99 * (loss[3] + loss[4]) / 2
+        drop = 0.0 if at_rest else max(100 * (1 - loss[5] / loss[2]), 0.0)
+        assert last.facts["late_loss_drop"] == pytest.approx(drop, abs=0.051)
+
+
+def test_a_second_training_is_diagnosed_anew(tmp_path):
+    callback = DiagnosisCallback(metrics=CHEAP)
+    fit(callback, tmp_path)
+    first = callback.row
+    fit(callback, tmp_path)
+    assert callback.row is not first
+    assert callback.row.group == first.group
 
 
 class Told(DiagnosisCallback):

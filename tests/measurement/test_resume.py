@@ -326,3 +326,17 @@ def test_a_quantity_of_no_such_name_is_told(mdtree, zoo):
     assert ran.code == 2
     assert "quantity 'train_eror' is unknown" in ran.err
     assert "train_error" in ran.err
+
+
+def test_facts_that_change_no_number_are_as_they_are_told_now(mdtree, zoo):
+    assert counts(mdtree("measure", zoo)) == (2, 0, 0)
+    before = rows_of(zoo / "rows.jsonl")
+    told = ("--fact", "target_accuracy=90", "--fact", "late_loss_drop=7")
+    assert counts(mdtree("measure", zoo, *told)) == (0, 2, 0)
+    after = rows_of(zoo / "rows.jsonl")
+    for group, one in before.items():
+        other = after[group]
+        assert other.facts == {**one.facts, "target_accuracy": 90, "late_loss_drop": 7}
+        assert replace(other, facts=one.facts) == one
+    assert counts(mdtree("measure", zoo)) == (0, 2, 0)
+    assert rows_of(zoo / "rows.jsonl") == before

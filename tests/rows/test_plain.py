@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -13,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from mdtree.rows import row as row_module
 from mdtree.rows.forms import adapter_of
 from mdtree.rows.plain import plain
-from mdtree.rows.row import Copy, Detail, Measured, Missing, Row, row_to_json
+from mdtree.rows.row import Copy, Detail, Measured, Missing, Row, row_from_json, row_to_json
 from mdtree.trees.bundled import shipped_rows, shipped_trees
 from mdtree.trees.reading import _File
 from mdtree.trees.writing import write_tree
@@ -226,3 +228,10 @@ def test_a_verdict_from_rows_needs_no_pydantic(tmp_path):
         [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=tmp_path
     )
     assert done.stdout.splitlines()[-1] == "set()"
+
+
+def test_a_name_that_stands_twice_is_left_to_pydantic(monkeypatch):
+    monkeypatch.setattr(row_module, "_lines", itertools.count())  # as in a new process
+    line = json.dumps(ROW).replace('"width": 8', '"width": null, "width": 8')
+    with pytest.raises(ValidationError, match="width"):
+        row_from_json(line.encode())

@@ -22,17 +22,20 @@ def by(name, values, key="val_loss", first=1, stride=1):
 @pytest.mark.parametrize(
     ("lines", "drop"),
     [
-        # from 2 to 1.5: the second half begins after the second of four
-        (by("step", (4, 2, 1.5, 1.5), stride=10), 25),
-        (by("epoch", (4, 2, 1.5, 1.5)), 25),
-        (by("epoch", (4, 2, 1.5, 1.5), first=0), 25),
-        ([{"val_loss": loss} for loss in (4, 2, 1.5, 1.5)], 25),
-        # from 3, which lies between step 10 and step 30
-        ([{"step": n, "val_loss": loss} for n, loss in ((5, 9), (10, 4), (30, 2), (40, 1))], 66.7),
+        # from 2 to 1: the second half begins after the second of four
+        (by("step", (4, 2, 1.5, 1), stride=10), 50),
+        (by("epoch", (4, 2, 1.5, 1)), 50),
+        (by("epoch", (4, 2, 1.5, 1), first=0), 50),
+        ([{"val_loss": loss} for loss in (4, 2, 1.5, 1)], 50),
+        # from 3, which lies between step 12 and step 24
+        ([{"step": n, "val_loss": loss} for n, loss in ((6, 9), (12, 4), (24, 2), (36, 1))], 66.7),
         # lines of the training loss stand between
         ([{"step": n, **({"loss": 1} if n % 2 else {"eval_loss": 8 / n})} for n in range(1, 9)],
          50),
         (by("epoch", (4, 2, 3, 3)), 0),  # it rose
+        (by("epoch", (4, 2, 1, 0.991)), 0),  # it had come to rest before the last quarter
+        # a last test on other data
+        ([*by("epoch", (4, 2, 1.5, 1)), {"epoch": 4, "test_loss": 0.1}], 50),
     ],
 )  # fmt: skip
 def test_the_drop_of_the_test_loss_is_that_since_the_middle(lines, drop):
@@ -41,7 +44,13 @@ def test_the_drop_of_the_test_loss_is_that_since_the_middle(lines, drop):
 
 @pytest.mark.parametrize(
     ("accuracies", "gain"),
-    [((20, 60, 70, 80), 20), ((0.2, 0.6, 0.7, 0.8), 20), ((20, 60, 70, 50), 0), ((100,) * 4, 0)],
+    [
+        ((20, 60, 70, 80), 20),
+        ((0.2, 0.6, 0.7, 0.8), 20),
+        ((20, 60, 70, 50), 0),
+        ((20, 60, 70, 69), 0),  # it fell in the last quarter
+        ((100,) * 4, 0),
+    ],
 )
 def test_the_gain_of_accuracy_is_in_points(accuracies, gain):
     logged = history(*by("epoch", accuracies, "val_acc"))
@@ -49,7 +58,7 @@ def test_the_gain_of_accuracy_is_in_points(accuracies, gain):
 
 
 def test_several_runs_give_their_mean():
-    runs = [history(*by("epoch", (0, 10, 0, end), "val_acc")) for end in (20, 30)]
+    runs = [history(*by("epoch", (0, 10, 15, end), "val_acc")) for end in (20, 30)]
     assert late_facts(runs) == {"late_accuracy_gain": 15.0}
     assert late_facts([*runs, history()]) == {}  # one of them tells nothing
 
@@ -62,6 +71,11 @@ def test_several_runs_give_their_mean():
         by("epoch", (3, 2, 1)),  # too few
         by("step", (4, 3, 2, 1), first=6),  # of the second half alone
         by("epoch", [math.nan] * 8),
+        by("epoch", (4, 3, 2, 1, math.nan)),  # nobody knows how it ended
+        by("epoch", (4, 2, 1, -1)),  # percent of what may be negative say nothing
+        by("step", (4, 3, 2, 1), stride=0),  # all at step 0
+        by("epoch", (0.1, 0.5, 0.7, 0.9), "accuracy"),  # of training or of test data
+        [{"epoch": n, "val_loss": loss} for n, loss in ((1, 4), (2, 3), (3, 2), (40, 1))],
     ],
 )
 def test_nothing_is_known_where_the_log_does_not_tell(lines):
