@@ -16,7 +16,7 @@ from typing import IO, Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load
+from safetensors.torch import load, load_file
 from torch import Tensor
 
 from mdtree.checkpoints.detect import Kind, kind_of
@@ -29,6 +29,7 @@ from mdtree.scanning import damage, pickle_fault
 
 __all__ = ["is_text", "read", "read_with_digest"]
 
+_AT_ONCE = 1 << 26  # bytes of a file that is held in memory beside its tensors
 _SHOWN = 3  # names in a message; more would bury the advice
 
 _LONGEST = 300  # characters of a name or a reason
@@ -79,7 +80,7 @@ def read(path: Path, *, trust: Iterable[str] = ()) -> Any:
     """
     kind = kind_of(path)
     if kind is Kind.SAFETENSORS:
-        return _safetensors(path)[0]
+        return _safetensors(path)
     if kind is Kind.SHARDED:
         return joined(path, lambda part: _by_name(part, trust))
     return _torch(path, tuple(trust))
@@ -88,14 +89,14 @@ def read(path: Path, *, trust: Iterable[str] = ()) -> Any:
 def read_with_digest(path: Path, *, trust: Iterable[str] = ()) -> tuple[Any, str]:
     """Read the content of a weights file, and hash what was read, like `file_digest`.
 
-    A safetensors file is read once.  Other files are hashed before and after.
+    A small safetensors file is read once.  Other files are hashed before and after.
 
     Raises:
         UnreadableError: The file cannot be read, is damaged, or was changed meanwhile.
         UnsafeError: Reading the file would run code.
     """
-    if kind_of(path) is Kind.SAFETENSORS:
-        return _safetensors(path)
+    if kind_of(path) is Kind.SAFETENSORS and _is_small(path):
+        return _small_safetensors(path)
     sha256 = file_digest(path)
     content = read(path, trust=trust)
     if file_digest(path) != sha256:
@@ -115,16 +116,37 @@ def is_text(path: Path) -> bool:
     return not any("\udc80" <= letter <= "\udcff" for letter in str(path))
 
 
-def _safetensors(path: Path) -> tuple[dict[str, Tensor], str]:
-    """Read all tensors, and hash the file, from one copy of it in memory.
+def _safetensors(path: Path) -> dict[str, Tensor]:
+    """Read all tensors as copies: a training run may overwrite the file while it is measured.
 
-    A training run may overwrite the file while it is measured.  If it were mapped into memory, its
-    numbers would change under us, and a file that gets shorter would crash the process.
+    safetensors maps the file into memory, so its numbers would change under us, and a file that
+    gets shorter would crash the process.
     """
+    with _damage_told(path):
+        if not is_text(path):
+            return load(path.read_bytes())
+        return {name: mapped.clone() for name, mapped in load_file(path, device="cpu").items()}
+
+
+def _is_small(path: Path) -> bool:
     try:
+        return path.stat().st_size <= _AT_ONCE
+    except OSError:  # whoever reads it says why
+        return False
+
+
+def _small_safetensors(path: Path) -> tuple[dict[str, Tensor], str]:
+    """Read all tensors, and hash the file, from one copy of it in memory."""
+    with _damage_told(path):
         with open_regular(path) as file:
-            content = file.read()
+            content = file.read(_AT_ONCE + 1)
         return load(content), hashlib.sha256(content).hexdigest()
+
+
+@contextmanager
+def _damage_told(path: Path) -> Iterator[None]:
+    try:
+        yield
     except (SafetensorError, OSError, ValueError, LookupError, RuntimeError, TypeError) as error:
         raise UnreadableError(f"{path} is a damaged safetensors file: {error!s:.500}") from error
 

@@ -67,10 +67,14 @@ CHANGES = pytest.mark.parametrize("change", [replaced, rewritten])
 
 
 @CHANGES
-def test_what_was_changed_while_it_was_read_is_an_error(tmp_path, change, monkeypatch, meanwhile):
+@pytest.mark.parametrize("write", [save_file, torch.save])
+def test_what_was_changed_while_it_was_read_is_an_error(
+    tmp_path, write, change, monkeypatch, meanwhile
+):
     path = tmp_path / "x.pt"
-    torch.save(OLD, path)
-    meanwhile(path, lambda: change(path, torch.save))
+    write(OLD, path)
+    monkeypatch.setattr(safe_reading, "_is_small", lambda _: False)
+    meanwhile(path, lambda: change(path, write))
     with pytest.raises(UnreadableError, match=r"x\.pt was changed while it "):
         load_checkpoint(path, nn.Linear(3, 2), name="x")
     monkeypatch.undo()
