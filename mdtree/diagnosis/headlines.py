@@ -50,7 +50,7 @@ def headline_of_all(verdicts: Sequence[Verdict], runs: Sequence[Trajectory] = ()
             f"of {plural(steps, 'checkpoint')}, keep {_short_name(verdict)}: " if steps > 1 else ""
         )
         return _sentence(kept + _hint(verdict) + _plainly(verdict))
-    counts = Counter(BROKEN if _is_broken(each) else each.mode for each in verdicts).most_common()
+    counts = Counter(BROKEN if each.is_broken else each.mode for each in verdicts).most_common()
     kinds = ", ".join(f"{count} {COUNTED.get(mode, _named(mode))}" for mode, count in counts)
     if not kinds:
         return "No group of networks could be diagnosed."
@@ -107,7 +107,7 @@ def _short_name(verdict: Verdict) -> str:
 def _hint(verdict: Verdict) -> str:
     """Write why a verdict is a hint only, if it is one, to put before it."""
     found = {check.code for check in verdict.checks if check.is_found}
-    reasons = [text for code, text in HINTS.items() if code in found and not _is_broken(verdict)]
+    reasons = [text for code, text in HINTS.items() if code in found and not verdict.is_broken]
     if verdict.is_untested:
         reasons.append("the network is unlike those that mdtree has learnt from")
     return f"take this as a hint only, because {' and '.join(reasons)}: " if reasons else ""
@@ -134,7 +134,7 @@ def _of_fault(verdict: Verdict) -> str:
     if verdict.mode not in DO:  # a name that this version does not know
         return f"{_named(verdict.mode)} {how_sure}; {verdict.advice}"
     gain = main_gain(verdict)
-    if gain is not None and gain.mean < _LITTLE and not _is_broken(verdict):
+    if gain is not None and gain.mean < _LITTLE and not verdict.is_broken:
         return (
             f"there is little left to gain: what helps most is to {_do(verdict)} {how_sure}"
             f"{_brings(verdict)}"
@@ -199,7 +199,7 @@ def _fault(verdict: Verdict) -> str:
 
 def _wrong(verdict: Verdict) -> str:
     mode = _fault(verdict)
-    if mode == "temperature_high" and _is_broken(verdict):
+    if mode == "temperature_high" and verdict.is_broken:
         return f"training broke down{_partly(verdict)}, because its steps were too large"
     gain = main_gain(verdict)
     known = None if gain is None else WRONG_FACT.get((mode, gain.fact or ""))
@@ -212,10 +212,6 @@ def _partly(verdict: Verdict) -> str:
     """Write which networks of the group broke down, if others did not, to append."""
     found = (check.message for check in verdict.checks if check.code == "MD112" and check.is_found)
     return "".join(f" ({' '.join(message.split())})" for message in found)
-
-
-def _is_broken(verdict: Verdict) -> bool:
-    return any(step.feature == "weights" for step in verdict.clues)
 
 
 def _do(verdict: Verdict) -> str:

@@ -210,10 +210,14 @@ class Verdict:
         )
 
     @property
+    def is_broken(self) -> bool:
+        """Whether training broke down: the weights themselves decided."""
+        return any(step.feature == "weights" for step in self.clues)
+
+    @property
     def ended_early(self) -> bool:
         """Whether training longer comes before all else: by its log, it ended early (MD407)."""
-        is_broken = any(step.feature == "weights" for step in self.clues)
-        is_enough = is_broken or (self.target is not None and self.target.is_reached is True)
+        is_enough = self.is_broken or (self.target is not None and self.target.is_reached is True)
         return not is_enough and any(c.code == "MD407" and c.is_found for c in self.checks)
 
     @property
