@@ -7,17 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 from mdtree.exceptions import MissingExtraError
 from mdtree.integrations.live import LiveDiagnosis
-from mdtree.integrations.live_run import LiveRun
+from mdtree.integrations.live_run import LiveRun, at_the_end
 from mdtree.integrations.sample import Source, source_of
 from mdtree.integrations.snapshots import momentum_of
 from mdtree.rows import Fact
-from mdtree.runs import History, late_facts
-from mdtree.runs.history import points_from
 from mdtree.runtime import torchvision as vision
 
 try:
@@ -78,8 +75,7 @@ class DiagnosisCallback(LiveDiagnosis, Callback):  # type: ignore[misc]  # light
 
         def look() -> LiveRun:
             run = self._run(trainer, module, epochs)
-            points, _ = points_from(self._evaluations if is_end else ())
-            return replace(run, facts={**run.facts, **late_facts([History(points=points)])})
+            return at_the_end(run, self._evaluations) if is_end else run
 
         def log(numbers: dict[str, float], text: str) -> None:
             for logger in trainer.loggers:

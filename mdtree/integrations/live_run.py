@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from torch import nn
 
@@ -11,8 +12,10 @@ from mdtree.exceptions import MdtreeError
 from mdtree.integrations.sample import Source
 from mdtree.network import Loss
 from mdtree.rows import Fact
+from mdtree.runs import History, late_facts
+from mdtree.runs.history import points_from
 
-__all__ = ["LiveRun", "check_whole", "device_of"]
+__all__ = ["LiveRun", "at_the_end", "check_whole", "device_of"]
 
 _SHARDED = ("ds_id", "_is_flat_param")  # marks of DeepSpeed and FSDP on parameters
 
@@ -30,6 +33,21 @@ class LiveRun:
     words: Mapping[str, str | None] = field(default_factory=dict)  # facts, where they are known
     momentum: Mapping[str, Fact] = field(default_factory=dict)  # for snapshots alone
     prepare: Callable[[nn.Module], None] | None = None  # the copy that is measured
+
+
+def at_the_end(
+    run: LiveRun, evaluations: Iterable[Mapping[str, Any]], *, is_certain: bool = False
+) -> LiveRun:
+    """Add to the facts what the second half of the training brought.
+
+    Args:
+        run: The network at the end of its training.
+        evaluations: What the framework logged.
+        is_certain: It never writes accuracies in percent.
+
+    """
+    points, _ = points_from(evaluations, is_certain=is_certain)
+    return replace(run, facts={**run.facts, **late_facts([History(points=points)])})
 
 
 def device_of(module: nn.Module) -> str:

@@ -6,7 +6,6 @@ The only file here that imports transformers (the extra `transformers`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from torch import nn
@@ -14,14 +13,12 @@ from torch import nn
 from mdtree.batch import LABELS
 from mdtree.exceptions import DataError, MissingExtraError
 from mdtree.integrations.live import LiveDiagnosis
-from mdtree.integrations.live_run import LiveRun
+from mdtree.integrations.live_run import LiveRun, at_the_end
 from mdtree.integrations.sample import Source, accepted_names
 from mdtree.integrations.snapshots import momentum_of
 from mdtree.integrations.undisturbed import copied_collate
 from mdtree.rows import Fact
 from mdtree.rows.training_words import TRAINING_WORDS, is_known_word
-from mdtree.runs import History, late_facts
-from mdtree.runs.history import points_from
 from mdtree.runtime import torchvision as vision
 from mdtree.runtime.requirements import refuse_older
 
@@ -100,8 +97,7 @@ class DiagnosisCallback(LiveDiagnosis, TrainerCallback):  # type: ignore[misc]  
 
         def look() -> LiveRun:
             run = self._run(args, state)
-            points, _ = points_from(state.log_history if is_end else (), is_certain=True)
-            return replace(run, facts={**run.facts, **late_facts([History(points=points)])})
+            return at_the_end(run, state.log_history, is_certain=True) if is_end else run
 
         def log(numbers: dict[str, float], text: str) -> None:
             should_log = control.should_log  # which `Trainer.log` takes as done
