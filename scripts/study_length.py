@@ -89,11 +89,11 @@ def main() -> None:
 def _drawn(config: Path, draw: random.Random) -> dict[str, Any] | None:
     zoo = placed(read_zoo(config), CONFIGS)
     everyone = list(members(zoo, Path("none"), trust=Trust(any_factory=True), device="cpu"))
-    member, how = draw.choice(everyone), member_training(everyone[0])
+    member = draw.choice(everyone)
+    how = member_training(member)
     if how.steps is None:
         return None
-    how = member_training(member)
-    steps = max(int((how.steps or 0) / 2 ** draw.randint(0, HALVINGS)), 2 * POINTS)
+    steps = max(int(how.steps / 2 ** draw.randint(0, HALVINGS)), 2 * POINTS)
     schedule = draw.choice(["constant", "cosine"])
     how = replace(how, epochs=10**6, schedule=schedule)
     try:
