@@ -11,13 +11,14 @@ from safetensors.torch import save_file
 from torch import nn
 
 from mdtree.executors import ExecutorConfig
-from mdtree.landscape import score
+from mdtree.items import TensorItems
+from mdtree.landscape import Hessian, generator, score
 from mdtree.measurement import clear_caches, measure
 from mdtree.metrics.hessian import HESSIAN
-from mdtree.models import resnet18
+from mdtree.models import cnn, resnet18
 from mdtree.runtime.device import pick_device, visible_gpus
 from tests.support.devices import EACH_METRIC, all_numbers, measured, request, rows_agree
-from tests.support.exact import BOTH_PROTOCOLS, subject, weights_of
+from tests.support.exact import BOTH_PROTOCOLS, runner_of, subject, weights_of
 from tests.support.zoos import rows_of
 
 if not torch.cuda.is_available():
@@ -108,6 +109,36 @@ def test_auto_is_the_gpu(zoo, mdtree, tmp_path):
     ran = mdtree("measure", zoo, "--metrics", "error_rate", "--out", tmp_path / "rows")
     assert ran.code == 0
     assert {row.provenance.device for row in rows_of(tmp_path / "rows").values()} == {"cuda"}
+
+
+def test_graphs_are_kept_for_later_products():
+    module = cnn(width=4, classes=10).double().cuda()
+    x = torch.linspace(-1, 1, 7 * 64, dtype=torch.float64).reshape(7, 1, 8, 8)
+    items = TensorItems((x, torch.arange(7)))
+    runner = replace(runner_of(module), device=torch.device("cuda"))
+    kept, fresh = (Hessian(runner, weights_of(module), items, 3, keep=k) for k in (True, False))
+    vector = kept.random(generator(0))
+
+    products = [kept.product(vector) for _ in range(3)]
+
+    assert runner.meter.total.gradient == len(items)
+    for product in products:
+        torch.testing.assert_close(product, fresh.product(vector))
+    assert runner.meter.total.gradient == 4 * len(items)
+
+
+def test_errors_over_the_items_need_no_graph():
+    """Of any size: each of many small graphs takes a GPU as long as one of all items."""
+    module = cnn(width=4, classes=10).double().cuda()
+    x = torch.linspace(-1, 1, 7 * 64, dtype=torch.float64).reshape(7, 1, 8, 8)
+    runner = replace(runner_of(module), device=torch.device("cuda"))
+    hessian = Hessian(runner, weights_of(module), TensorItems((x, torch.arange(7))), 3, keep=True)
+    vector = hessian.random(generator(0))
+
+    each = hessian.by_item(vector, 7)
+
+    assert each.shape == (7,)
+    torch.testing.assert_close(each.mean(), vector @ hessian.product(vector))
 
 
 class Wide(nn.Module):

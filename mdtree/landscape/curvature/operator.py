@@ -98,7 +98,11 @@ class Hessian:
         return self.products(vector.unsqueeze(0))[0]
 
     def products(self, vectors: Tensor) -> Tensor:
-        """Compute H v for each row of `vectors`."""
+        """Compute H v for each row of `vectors`.
+
+        Raises:
+            LossError: A second derivative is not finite.
+        """
         total = torch.zeros_like(vectors)
 
         def work(run: Run) -> None:
@@ -107,24 +111,22 @@ class Hessian:
                 total.add_(self._of_graph(graph, vectors, keep=keep), alpha=share)
 
         self._with_weights(work)
-        return total
+        return _finite(total)
 
     def parts(self, vectors: Tensor, batch_size: int) -> Iterator[tuple[float, Tensor]]:
         """Yield each micro-batch's share of the items, and the products with its own Hessian."""
         for batch in self.runner.batches(self.items, batch_size):
             part = self._with_weights(partial(self._of_batch, batch, vectors))
-            yield size(batch) / len(self.items), part
+            yield size(batch) / len(self.items), _finite(part)
 
     def by_item(self, vector: Tensor, count: int) -> Tensor | None:
         """Compute v H_i v of the first items' own Hessians; None: it takes a graph to do that.
 
-        It does as well where graphs are so small that parts cost little, and where there are so
-        many weights that forward derivatives, which hold several times their number, fill memory.
+        It does as well where graphs are so small that parts cost little, on a CPU, and where there
+        are so many weights that forward derivatives, which hold several times their number, fill
+        memory.
         """
-        if (
-            sum(graph.bytes(()) for graph in self._kept) < _LARGE
-            or self.layout.size > _MOST_WEIGHTS
-        ):
+        if self.layout.size > _MOST_WEIGHTS or self._are_parts_cheap():
             return None
         found: list[Tensor] = []
         direction = self.layout.views(vector)
@@ -136,6 +138,11 @@ class Hessian:
                 return None
             found.append(curvatures)
         return torch.cat(found)
+
+    def _are_parts_cheap(self) -> bool:
+        """Say whether a part costs hardly more than its arithmetic, as none does on a GPU."""
+        on_cpu = self.runner.device.type == "cpu"
+        return on_cpu and sum(graph.bytes(()) for graph in self._kept) < _LARGE
 
     def _graphs(self, run: Run) -> Iterator[tuple[GradientGraph, bool]]:
         """Yield the gradients of all items, and whether their graph is kept."""
@@ -208,6 +215,14 @@ class Hessian:
         leaves = list(self.leaves.values())
         loss = mean_loss(self.runner, run(batch), batch)
         return self.layout.joined(torch.autograd.grad(loss, leaves, materialize_grads=True))
+
+
+def _finite(products: Tensor) -> Tensor:
+    """Return products if they are finite: asked once for all batches, as a GPU waits for it."""
+    # the extremes are NaN if a number is; a mask of all numbers takes as long as a tenth of H v
+    if products.numel() and not torch.stack(torch.aminmax(products)).isfinite().all():
+        raise LossError("the second derivatives of the loss are not finite")
+    return products
 
 
 def item_curvatures(

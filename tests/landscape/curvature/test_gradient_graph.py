@@ -123,6 +123,15 @@ def test_the_room_is_a_part_of_what_is_free(tmp_path, monkeypatch):
     assert room_for_graphs(torch.device("meta")) == 0
 
 
+def test_on_a_gpu_the_room_is_a_smaller_part(monkeypatch):
+    """Workers share it, as many as the memory that the first group needed allows."""
+    free = {"cuda:1": 8 << 30, "cuda": 80 << 30}
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free[str(device)], 1 << 40))
+
+    assert room_for_graphs(torch.device("cuda:1")) == 1 << 29
+    assert room_for_graphs(torch.device("cuda")) == 1 << 30
+
+
 def test_a_network_whose_layers_are_not_what_they_seem_is_left_to_torch(monkeypatch):
     monkeypatch.setattr(operator, "_AGREE", -1.0)  # nothing agrees
     hessian = of(cnn(width=2), data=(torch.randn(7, 1, 8, 8).double(), Y7))
