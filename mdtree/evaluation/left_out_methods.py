@@ -16,7 +16,7 @@ from mdtree.rows import Row
 from mdtree.trees import COMPARABLE, LANDSCAPE, TRAINING, GainRegression, feature_matrix
 from mdtree.trees.binning import Floats
 from mdtree.trees.feature_sets import known_from_files, known_from_weights
-from mdtree.trees.fit import features_of, relative_gains
+from mdtree.trees.fit import features_of, relative_gains, relative_margins
 from mdtree.trees.gain_model import NOISE, little_known
 from mdtree.trees.ood import outside
 
@@ -106,13 +106,13 @@ def _by_gains(
         seen = zoos.values()
         matrix = np.concatenate([zoo.features(asked) for zoo in seen])
         zoo_of = np.repeat(list(zoos), [len(zoo.rows) for zoo in seen])
+        rows = [row for zoo in seen for row in zoo.rows]
+        rooms = [room for zoo in seen for room in zoo.rooms]
         estimator = GainRegression(features=asked)
         problem = estimator.problem(
             matrix,
-            gains=relative_gains(
-                [row for zoo in seen for row in zoo.rows],
-                [room for zoo in seen for room in zoo.rooms],
-            ),
+            gains=relative_gains(rows, rooms),
+            margins=relative_margins(rows, rooms),
             zoos=zoo_of.tolist(),
             classes=CLASSES,
         ).prepared()

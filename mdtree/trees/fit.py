@@ -35,6 +35,7 @@ from mdtree.trees import (
     training_distribution,
     with_gains,
 )
+from mdtree.trees.estimators.known_gains import Margins
 from mdtree.trees.examples import labelled, refuse_labels
 from mdtree.trees.gain_model import NOISE
 from mdtree.trees.ood import ranges_of
@@ -46,10 +47,12 @@ __all__ = [
     "fit_tree",
     "make_estimator",
     "relative_gains",
+    "relative_margins",
     "usual_method",
 ]
 
 _PUBLISHED = "paper-1"  # the protocol for which the beliefs of the published templates hold
+_LEAST_ERROR = 1e-6  # percent, so that no error leaves nothing to gain
 _CUTS = {"posterior": 24, "grown": 5}  # most thresholds of each question from the data
 
 
@@ -108,6 +111,7 @@ def fit_tree(
         extra = {
             "gains": relative_gains(labelled_rows, rooms),
             "doublings": doublings(rooms),
+            "margins": relative_margins(labelled_rows, rooms),
             "zoos": [row.facts.get("zoo") for row in labelled_rows],
             "classes": TASKS[task].classes,
         }
@@ -158,6 +162,16 @@ def relative_gains(
         remedy: np.clip(np.array([gains.get(remedy, math.nan) for gains in known]) / possible, 0, 1)
         for remedy in REMEDIES
     }
+
+
+def relative_margins(rows: Sequence[Row], rooms: Sequence[RoomForImprovement]) -> Margins:
+    """Return the margins of gains, relative to each row's test error."""
+    errors = np.array([100 - accuracy_of(row) for row in rows])
+    margins = np.array([room.margin for room in rooms])
+    return Margins(
+        least=margins / np.maximum(errors, _LEAST_ERROR),
+        hiding=np.array([room.noisy for room in rooms]),
+    )
 
 
 def doublings(rooms: Sequence[RoomForImprovement]) -> dict[str, NDArray[np.float64]]:

@@ -11,19 +11,21 @@ import pytest
 
 from mdtree.exceptions import MdtreeError, TreeError
 from mdtree.failure_modes import COMPARISONS, REMEDIES, TASKS, RoomForImprovement
-from mdtree.labelling import room_for_improvement
+from mdtree.labelling import label_rows, room_for_improvement
 from mdtree.rows import Measured, Row
 from mdtree.trees import (
     COMPARABLE,
     TRAINING,
+    feature_matrix,
     leaves,
     probabilities,
     read_tree,
     write_tree,
 )
-from mdtree.trees.bundled import shipped_rows
-from mdtree.trees.fit import fit_tree, relative_gains
-from mdtree.trees.gain_model import STEPS
+from mdtree.trees.bundled import reference_collection, shipped_rows
+from mdtree.trees.estimators.known_gains import KnownGains
+from mdtree.trees.fit import fit_tree, relative_gains, relative_margins
+from mdtree.trees.gain_model import NOISE, STEPS, noise_of
 
 BATCHES, WIDTHS, AMOUNTS = (16, 64, 256), (4, 8, 16), (100, 200, 400)
 FEATURES = ("train_error_share", "error_gap")
@@ -93,6 +95,41 @@ def test_a_gain_is_at_most_the_whole_error():
     gains = relative_gains([row(20.0)], [room])
     assert gains["add_data"] == pytest.approx([1.0])
     assert gains["enlarge_model"] == pytest.approx([0.0])
+
+
+def test_relative_margins_by_hand():
+    """Two points of 20 and of 5 %; what hides gains is told; without errors nothing is a gain."""
+    rooms = [
+        RoomForImprovement(gains={}, step={}, margin=2.0, noisy=noisy)
+        for noisy in (False, True, False)
+    ]
+    margins = relative_margins([row(20.0), row(5.0), row(0.0)], rooms)
+    assert margins.least[:2] == pytest.approx([0.1, 0.4])
+    assert margins.least[2] > 1
+    assert margins.hiding.tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize("name", ["animals-cnn", "phoneme-rate", "mixture-noisy"])
+def test_the_answers_that_are_learnt_are_those_of_the_labels(name):
+    """Also where two seeds agree by chance, so that their own noise is below the usual one."""
+    rows = reference_collection()[name]
+    labels, rooms = label_rows(rows), room_for_improvement(rows)
+    classes = TASKS["failure"].classes
+    known = KnownGains(
+        gains=relative_gains(rows, rooms),
+        noise=noise_of(feature_matrix(rows, [NOISE]), [NOISE]),
+        classes=classes,
+        margins=relative_margins(rows, rooms),
+    )
+    clear = np.array([label.is_clear for label in labels])
+    answers = [classes[number] for number in known.answers[1]]
+
+    assert known.clear.tolist() == clear.tolist()
+    learnt = [answer for answer, counts in zip(answers, clear, strict=True) if counts]
+    assert learnt == [label.mode for label in labels if label.is_clear]
+    assert {"none"} < set(learnt)
+    alone = replace(known, margins=None)
+    assert alone.clear.tolist() != clear.tolist()
 
 
 def test_the_ends_of_a_grid_teach_nothing(saved, rows):

@@ -20,7 +20,7 @@ from mdtree.trees.binning import Floats
 from mdtree.trees.estimators.base import Labels, TreeEstimator
 from mdtree.trees.estimators.cart import CartTree
 from mdtree.trees.estimators.gain_problem import GainProblem, KernelSettings
-from mdtree.trees.estimators.known_gains import KnownGains
+from mdtree.trees.estimators.known_gains import KnownGains, Margins
 from mdtree.trees.gain_model import NOISE, error_of, noise_of
 
 __all__ = ["GainRegression"]
@@ -55,6 +55,7 @@ class GainRegression(TreeEstimator):
         *,
         gains: Mapping[str, Floats],
         doublings: Mapping[str, Floats] | None = None,
+        margins: Margins | None = None,
         zoos: Sequence[object] | None = None,
         classes: Sequence[str] | None = None,
     ) -> Self:
@@ -66,6 +67,7 @@ class GainRegression(TreeEstimator):
             gains: Remedy -> relative gain of each line, NaN if it is unknown.
             doublings: Remedy -> how often its fact was doubled or halved for that gain, NaN if
                 that is unknown.
+            margins: What the gains of each line must exceed; None: its noise.
             zoos: The zoo of each line; None: all lines are of one zoo.
             classes: The possible answers; None: those in `y`.
 
@@ -76,6 +78,7 @@ class GainRegression(TreeEstimator):
             matrix,
             gains=gains,
             doublings=doublings,
+            margins=margins,
             zoos=zoos,
             classes=self.classes_.tolist(),
         )
@@ -90,6 +93,7 @@ class GainRegression(TreeEstimator):
         *,
         gains: Mapping[str, Floats],
         doublings: Mapping[str, Floats] | None = None,
+        margins: Margins | None = None,
         zoos: Sequence[object] | None,
         classes: Sequence[str],
     ) -> GainProblem:
@@ -108,6 +112,7 @@ class GainRegression(TreeEstimator):
                 classes=classes,
                 error=error_of(matrix, columns),
                 doublings=_learnable(doublings or {}),
+                margins=margins,
             ),
             zoos=np.unique([repr(name) for name in names], return_inverse=True)[1],
             settings=KernelSettings(

@@ -13,13 +13,25 @@ from mdtree.failure_modes import COMPARISONS, TASKS, remedies
 from mdtree.trees.binning import Floats
 from mdtree.trees.gain_model import STEP_DOUBLINGS, STEPS
 
-__all__ = ["KnownGains"]
+__all__ = ["KnownGains", "Margins"]
 
 _NOISE = 0.05  # relative to the test error, if it is not known for any group
 _LEAST_NOISE, _MOST_NOISE = 1e-6, 1e6  # of the usual group
 _ROUNDED = 1.0005  # so that rounding does not put the noise of equal groups above the limit
 _FEWEST = 10  # groups that a comparison is learnt from
 _NOISY = 0.9  # share of the groups with less noise than one that is too noisy to judge
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Margins:
+    """What gains must exceed, relative to the test errors, as the labels of a zoo have it."""
+
+    least: Floats
+    hiding: NDArray[np.bool_]  # where it is so large that it hides gains
+
+    def of(self, lines: NDArray[np.bool_]) -> Margins:
+        """Return the margins of some of the lines."""
+        return Margins(least=self.least[lines], hiding=self.hiding[lines])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -32,6 +44,7 @@ class KnownGains:
     error: Floats | None = None  # of the test, in units of that of chance
     # remedy -> how often its fact was doubled or halved for its gain, NaN where that is unknown
     doublings: Mapping[str, Floats] = field(default_factory=dict)
+    margins: Margins | None = None  # None: the noise of each line
 
     def targets(self) -> dict[str, Floats]:
         """Return all that a regression learns: one number from 0 to 1 a line, NaN if unknown."""
@@ -45,7 +58,14 @@ class KnownGains:
         gains = {remedy: values[lines] for remedy, values in self.gains.items()}
         error = None if self.error is None else self.error[lines]
         doublings = {remedy: values[lines] for remedy, values in self.doublings.items()}
-        return replace(self, gains=gains, noise=self.noise[lines], error=error, doublings=doublings)
+        return replace(
+            self,
+            gains=gains,
+            noise=self.noise[lines],
+            error=error,
+            doublings=doublings,
+            margins=None if self.margins is None else self.margins.of(lines),
+        )
 
     def chances(self) -> dict[str, Floats]:
         """Return for each class whether it is the answer: 1 or 0, NaN if none is clear."""
@@ -60,7 +80,8 @@ class KnownGains:
     def comparisons(self) -> dict[str, Floats]:
         """Return for each comparison whether its first class gains more: 1 or 0.
 
-        NaN: one gain is unknown, or they differ by no more than the noise.
+        NaN: one gain is unknown, or they differ by no more than the noise of the group: more groups
+        than have clear labels, which is better here.
         """
         compared = {}
         for task in COMPARISONS:
@@ -98,10 +119,18 @@ class KnownGains:
         """
         worth = self.worth.copy()
         if "none" in self.classes:
-            noise = self.known_noise
-            place = self.classes.index("none")
-            worth[:, place] = np.where(noise <= self.most_noise, noise, -np.inf)
+            hiding = self.least > self.most_noise if self.margins is None else self.margins.hiding
+            worth[:, self.classes.index("none")] = np.where(hiding, -np.inf, self.least)
         return np.isfinite(worth), worth.argmax(axis=1)
+
+    @cached_property
+    def least(self) -> Floats:
+        """What a gain of each line must exceed to be more than noise.
+
+        Two seeds that agree by chance make small gains look clear, so labels, which know the zoo,
+        take the usual noise of its groups for the least.  Without them it is the own noise.
+        """
+        return self.known_noise if self.margins is None else self.margins.least
 
     @cached_property
     def known_noise(self) -> Floats:
@@ -127,7 +156,7 @@ class KnownGains:
         others = self.worth.copy()
         best = np.take_along_axis(others, answer[:, None], axis=1)[:, 0]
         np.put_along_axis(others, answer[:, None], -np.inf, axis=1)
-        leads = best - np.maximum(others.max(axis=1), 0.0) > self.known_noise
+        leads = best - np.maximum(others.max(axis=1), 0.0) > self.least
         is_none = np.array(self.classes)[answer] == "none"
         clear: NDArray[np.bool_] = np.where(is_none, ~unknown, leads) & (allowed.sum(axis=1) > 1)
         return clear
