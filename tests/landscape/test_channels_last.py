@@ -16,26 +16,15 @@ from mdtree.landscape import preserved_state, with_suited_layout
 from mdtree.models import cnn, mlp, resnet18
 from tests.support.cases import IMAGES, X, Y
 from tests.support.exact import cross_entropy, items, mean_square, runner_of
+from tests.support.layouts import LOOKING, NEEDS_ONEDNN, behind, lies_last
 
-pytestmark = pytest.mark.skipif(
-    not torch.backends.mkldnn.is_available(), reason="this torch has no oneDNN"
-)
+pytestmark = NEEDS_ONEDNN
 
 PICTURES = items((IMAGES, Y))
 
 
 def is_last(module, data=PICTURES, **settings):
     return with_suited_layout(runner_of(module, **settings), data).channels_last
-
-
-def lies_last(tensor):
-    """Return whether the channels of an item are beside each other: strides alone can tell."""
-    return tensor.stride(1) == 1 and tensor.stride(3) == tensor.shape[1]
-
-
-def behind(*parts):
-    """Put layers behind convolutions that are wide enough."""
-    return nn.Sequential(nn.Conv2d(1, 16, 3), nn.ReLU(), *parts)
 
 
 # what decides
@@ -158,85 +147,6 @@ def test_targets_that_are_pictures_stay_as_they_are():
 
 
 # networks that look at how their inputs lie
-
-
-class Viewed(nn.Module):
-    """A network that calls view on its maps: always, or in training only."""
-
-    def __init__(self, *, in_training_only=False):
-        super().__init__()
-        self.inner, self.last = nn.Conv2d(1, 16, 3), nn.Linear(576, 3)
-        self.in_training_only = in_training_only
-
-    def forward(self, x):
-        maps = self.inner(x)
-        if self.in_training_only and not self.training:
-            return self.last(maps.flatten(1))
-        return self.last(maps.view(len(x), -1))
-
-
-class ViewedInBackward(torch.autograd.Function):
-    """The identity, whose derivative calls view."""
-
-    @staticmethod
-    def forward(ctx, x):
-        return x.clone()
-
-    @staticmethod
-    def backward(ctx, gradient):
-        return gradient.view(-1).view(gradient.shape)
-
-
-class OfStrides(nn.Module):
-    """A network whose output depends on how its input lies."""
-
-    def __init__(self):
-        super().__init__()
-        self.inner = cnn(width=8, classes=3)
-
-    def forward(self, x):
-        return self.inner(x) * (1 + x.stride(1))
-
-
-class GradientOfStrides(torch.autograd.Function):
-    """The identity, whose derivative is twice as large for what lies otherwise."""
-
-    @staticmethod
-    def forward(ctx, x):
-        return x.clone()
-
-    @staticmethod
-    def backward(ctx, gradient):
-        return gradient if gradient.is_contiguous() else 2 * gradient
-
-
-class Applied(nn.Module):
-    """A function of autograd behind a convolution."""
-
-    def __init__(self, function):
-        super().__init__()
-        self.inner, self.function = nn.Conv2d(1, 16, 3), function
-        self.last = nn.Sequential(nn.Conv2d(16, 4, 3), nn.Flatten(), nn.Linear(64, 3))
-
-    def forward(self, x):
-        return self.last(self.function.apply(self.inner(x)))
-
-
-LOOKING = {
-    "view": Viewed,
-    "view in training": lambda: Viewed(in_training_only=True),
-    "view in the derivative": lambda: Applied(ViewedInBackward),
-    "strides": OfStrides,
-    "strides in the derivative": lambda: Applied(GradientOfStrides),
-    "memory order": lambda: behind(Noisy(), nn.Flatten(), nn.Linear(576, 3)),
-}
-
-
-class Noisy(nn.Module):
-    """Adds numbers that are drawn in the order of memory, in evaluation as well."""
-
-    def forward(self, x):
-        return x + torch.randn_like(x)
 
 
 @pytest.mark.parametrize("name", LOOKING)
