@@ -26,9 +26,9 @@ def behind(*parts):
 class Viewed(nn.Module):
     """A network that calls view on its maps: always, or in training only."""
 
-    def __init__(self, *, in_training_only=False):
+    def __init__(self, *, classes=3, in_training_only=False):
         super().__init__()
-        self.inner, self.last = nn.Conv2d(1, 16, 3), nn.Linear(576, 3)
+        self.inner, self.last = nn.Conv2d(1, 16, 3), nn.Linear(576, classes)
         self.in_training_only = in_training_only
 
     def forward(self, x):
