@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import weakref
 from dataclasses import replace
@@ -13,10 +14,12 @@ from torch import nn
 from mdtree.batch import targets
 from mdtree.items import DatasetItems
 from mdtree.landscape import preserved_state, with_suited_layout
+from mdtree.losses import build_loss
 from mdtree.models import cnn, mlp, resnet18
+from mdtree.recipes import LossSpec, Trust
 from tests.support.cases import IMAGES, X, Y
 from tests.support.exact import cross_entropy, items, mean_square, runner_of
-from tests.support.layouts import LOOKING, NEEDS_ONEDNN, behind, lies_last
+from tests.support.layouts import LOOKING, NEEDS_ONEDNN, Noisy, behind, lies_last
 
 pytestmark = NEEDS_ONEDNN
 
@@ -243,6 +246,52 @@ def test_it_is_decided_once_for_a_network_its_inputs_and_its_loss():
     fails = replace(given, loss=lambda output, batch: output.view(0))
     assert not with_suited_layout(fails, larger).channels_last
     assert module.calls > 2 * calls
+
+
+@contextlib.contextmanager
+def counted_calls():
+    """List the modules that are called, as hooks of modules would show that they are there."""
+    called = []
+    handle = nn.modules.module.register_module_forward_pre_hook(lambda m, _: called.append(m))
+    try:
+        yield called
+    finally:
+        handle.remove()
+
+
+def hooked(module):
+    module[0].register_forward_hook(lambda *_: None)
+    return module
+
+
+def patched(module):
+    module[2].forward = torch.relu
+    return module
+
+
+@pytest.mark.parametrize("make", [lambda: cnn(width=8), lambda: resnet18(width=2, channels=1)])
+def test_networks_of_layers_that_are_known_need_no_trial(make):
+    loss = build_loss(LossSpec(), Trust())
+    with counted_calls() as called:
+        assert is_last(make(), loss=loss)
+        assert not called
+        assert is_last(make(), loss=lambda output, _: output.square().sum(1))
+        assert called
+
+
+@pytest.mark.parametrize(
+    "change",
+    [hooked, patched, nn.utils.parametrizations.weight_norm, lambda m: nn.Sequential(m, Noisy())],
+)
+def test_networks_with_code_of_others_are_tried(change):
+    module = cnn(width=8)
+    if change is nn.utils.parametrizations.weight_norm:
+        change(module[0])
+    else:
+        module = change(module)
+    with counted_calls() as called:
+        is_last(module, loss=build_loss(LossSpec(), Trust()))
+    assert called
 
 
 def test_a_loss_that_cannot_be_known_again_is_tried_again():
