@@ -248,6 +248,26 @@ def test_it_is_decided_once_for_a_network_its_inputs_and_its_loss():
     assert module.calls > 2 * calls
 
 
+LAYERS = [
+    nn.AdaptiveAvgPool2d(3), nn.AdaptiveMaxPool2d(3), nn.AlphaDropout(), nn.AvgPool2d(2),
+    nn.BatchNorm2d(16), nn.ChannelShuffle(4), nn.CircularPad2d(1), nn.Conv2d(16, 16, 3, groups=16),
+    nn.Conv2d(16, 16, 3, dilation=2, stride=2, padding_mode="reflect", padding=1),
+    nn.ConvTranspose2d(16, 8, 3), nn.Dropout2d(), nn.FeatureAlphaDropout(), nn.Fold(9, 4),
+    nn.GELU(), nn.GLU(1), nn.GroupNorm(4, 16), nn.Hardswish(), nn.LPPool2d(2, 2),
+    nn.LayerNorm([16, 6, 6]), nn.LocalResponseNorm(3), nn.MaxPool2d(2), nn.PReLU(16),
+    nn.PixelShuffle(2), nn.PixelUnshuffle(2), nn.RReLU(), nn.ReflectionPad2d(1),
+    nn.ReplicationPad2d(1), nn.Softmax(1), nn.Softmax2d(), nn.Threshold(0, 0),
+    nn.Unflatten(1, (4, 4)), nn.Unfold(2), nn.Upsample(scale_factor=2), nn.ZeroPad2d(1),
+    nn.Upsample(scale_factor=2, mode="bicubic"), nn.Upsample(scale_factor=2, mode="bilinear"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=repr)
+def test_what_is_known_of_layers_of_torch_is_what_a_trial_finds(layer):
+    module = behind(*([nn.Flatten(2)] if isinstance(layer, nn.Fold) else []), layer, nn.Flatten())
+    assert is_last(module, loss=lambda output, _: output.square().sum(1))
+
+
 @contextlib.contextmanager
 def counted_calls():
     """List the modules that are called, as hooks of modules would show that they are there."""
