@@ -18,8 +18,8 @@ from __future__ import annotations
 import itertools
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ from benchmark import Comparison, announced, arguments, compare, report, say
 from pyhessian import hessian as PyHessian
 from torch import Tensor, nn
 
+from mdtree.batch import Batch
 from mdtree.datasets import Data, TensorItems
 from mdtree.landscape import (
     GradientGraph,
@@ -42,6 +43,7 @@ from mdtree.landscape import (
 )
 from mdtree.landscape.curvature.convolution import FastConvolutions
 from mdtree.losses import build_loss
+from mdtree.measurement.fitting import fitted
 from mdtree.metrics import METRICS, MetricInput
 from mdtree.models import Network, Run, Weights, cnn, mlp, resnet18
 from mdtree.recipes import LossSpec, Trust
@@ -108,7 +110,8 @@ class Case:
         """Train one network for a few hundred steps."""
         loss = build_loss(LossSpec(), Trust())
         network = Network(make().to(device).eval())
-        runner = ModelRunner(network=network, loss=loss, batch_size=BATCH, device=device)
+        plain = ModelRunner(network=network, loss=loss, batch_size=BATCH, device=device)
+        runner = fitted(plain, data).runner
         torch.manual_seed(0)
         how = Training(batch_size=64, learning_rate=0.05, epochs=3)
         some = data.train.take(torch.arange(4096))
@@ -134,6 +137,13 @@ class Case:
         assert isinstance(items, TensorItems)
         return items
 
+    @cached_property
+    def batches(self) -> list[Batch]:
+        """Draw the same items for rivals: as they come, not laid out for our networks."""
+        plain = replace(self.runner, channels_last=False)
+        items = draw(plain, self.data.train, SAMPLE, generator(0, "hessian"))
+        return list(items.batches(BATCH))
+
     def module(self) -> nn.Module:
         """Make a plain module with the weights."""
         module = self.make().to(self.runner.device)
@@ -152,7 +162,7 @@ def _eigenthings(case: Case) -> Any:
     import hessian_eigenthings as rival
 
     loss = rival.supervised_loss(F.cross_entropy)
-    return rival.HessianOperator(case.module(), list(case.sample.batches(BATCH)), loss)
+    return rival.HessianOperator(case.module(), case.batches, loss)
 
 
 def _eigenthings_top(case: Case, steps: int) -> float:
@@ -173,9 +183,8 @@ def _eigenthings_all(case: Case, steps: int, products: int) -> None:
 def _pyhessian(case: Case) -> Any:
     """Hand PyHessian the sample in batches, as its README does for more than one batch."""
     warnings.filterwarnings("ignore", "Using backward.. with create_graph=True", UserWarning)
-    batches = list(case.sample.batches(BATCH))
     cuda = case.runner.device.type == "cuda"
-    return PyHessian(case.module(), F.cross_entropy, dataloader=batches, cuda=cuda)
+    return PyHessian(case.module(), F.cross_entropy, dataloader=case.batches, cuda=cuda)
 
 
 def _pyhessian_top(case: Case, tolerance: float) -> float:

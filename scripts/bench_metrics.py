@@ -20,7 +20,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 
 import torch
 import torch.nn.functional as F
@@ -29,6 +29,7 @@ from benchmark import Comparison, announced, arguments, compare, report, say, se
 from pyhessian import hessian as PyHessian
 from torch import Tensor
 
+from mdtree.batch import Batch
 from mdtree.datasets import Data, TensorItems
 from mdtree.datasets.digits import digits
 from mdtree.landscape import (
@@ -47,6 +48,7 @@ from mdtree.landscape import (
     trainable_parameters,
 )
 from mdtree.losses import build_loss
+from mdtree.measurement.fitting import fitted
 from mdtree.metrics import METRICS, MetricInput, Workload
 from mdtree.models import Network, Weights, resnet18
 from mdtree.recipes import LossSpec, Trust
@@ -97,7 +99,8 @@ class _Case:
         """Train the members for a few hundred steps."""
         loss = build_loss(LossSpec(), Trust())
         network = Network(resnet18(width, 10, 1).to(device).eval())
-        runner = ModelRunner(network=network, loss=loss, batch_size=BATCH, device=device)
+        plain = ModelRunner(network=network, loss=loss, batch_size=BATCH, device=device)
+        runner = fitted(plain, data).runner
         some = data.train.take(torch.arange(4096))
         members = {}
         for seed in range(MEMBERS):
@@ -128,6 +131,16 @@ class _Case:
         items = draw(self.runner, self.data.train, SAMPLE, generator(0))
         assert isinstance(items, TensorItems)
         return items
+
+    @cached_property
+    def plain(self) -> ModelRunner:
+        """Return what hands batches to rivals: as they come, not laid out for our networks."""
+        return replace(self.runner, channels_last=False)
+
+    @cached_property
+    def batches(self) -> list[Batch]:
+        """Draw the same items for rivals."""
+        return list(draw(self.plain, self.data.train, SAMPLE, generator(0)).batches(BATCH))
 
     def module(self) -> torch.nn.Module:
         """Make a plain module with the weights of one member."""
@@ -179,7 +192,7 @@ def _tops(case: _Case, runs: int) -> list[Comparison]:
         return lanczos(_hessian(case, sample).product, start, steps=60, tolerance=ONE, least=8).top
 
     def rival() -> float:
-        return float(_pyhessian(case, sample).eigenvalues()[0][0])
+        return float(_pyhessian(case).eigenvalues()[0][0])
 
     _check(case.name("top eigenvalue"), tight, ours=ours(), rival=rival())
     comparisons = [
@@ -187,13 +200,11 @@ def _tops(case: _Case, runs: int) -> list[Comparison]:
     ]
     if _has("hessian_eigenthings") and not case.brief:
         # It makes all the steps that it is told to: here, as few as give 1 %.
-        steps = next(
-            n for n in range(2, 60) if abs(_eigenthings_top(case, sample, n) / tight - 1) <= ONE
-        )
+        steps = next(n for n in range(2, 60) if abs(_eigenthings_top(case, n) / tight - 1) <= ONE)
         comparisons.append(
             compare(
                 case.name(f"top eigenvalue / hessian-eigenthings, {steps} steps"),
-                partial(_eigenthings_top, case, sample, steps),
+                partial(_eigenthings_top, case, steps),
                 ours,
                 runs=runs,
                 target=None,
@@ -210,7 +221,7 @@ def _traces(case: _Case, runs: int) -> list[Comparison]:
     sample = case.sample()
     torch.manual_seed(0)
     started = time.perf_counter()
-    forms = _pyhessian(case, sample).trace(maxIter=TIMED_PROBES, tol=NEVER)
+    forms = _pyhessian(case).trace(maxIter=TIMED_PROBES, tol=NEVER)
     per_probe = (time.perf_counter() - started) / TIMED_PROBES
     share = statistics.stdev(forms) / abs(statistics.fmean(forms))
     probes = max(2, math.ceil((share / 0.05) ** 2))
@@ -235,7 +246,7 @@ def _traces(case: _Case, runs: int) -> list[Comparison]:
     comparisons = [Comparison(name=name, rival=rival, ours=times, target=1 / 3)]
     if _has("hessian_eigenthings") and not case.brief:
         name = case.name(f"the same / hessian-eigenthings, Hutch++ with {_PRODUCTS} products")
-        work = partial(_eigenthings_trace, case, sample)
+        work = partial(_eigenthings_trace, case)
         comparisons.append(compare(name, work, ours, runs=max(runs // 3, 1), target=None))
     return comparisons
 
@@ -248,32 +259,32 @@ def _start(case: _Case, sample: TensorItems) -> Tensor:
     return _hessian(case, sample).random(generator(0, "start"))
 
 
-def _pyhessian(case: _Case, sample: TensorItems) -> PyHessian:
+def _pyhessian(case: _Case) -> PyHessian:
     """Hand PyHessian the sample in batches, as its README does for more than one batch."""
     warnings.filterwarnings("ignore", "Using backward.. with create_graph=True", UserWarning)
     return PyHessian(
         case.module(),
         F.cross_entropy,
-        dataloader=list(sample.batches(BATCH)),
+        dataloader=case.batches,
         cuda=case.runner.device.type == "cuda",
     )
 
 
-def _eigenthings_top(case: _Case, sample: TensorItems, steps: int) -> float:
+def _eigenthings_top(case: _Case, steps: int) -> float:
     import hessian_eigenthings as rival
 
     loss = rival.supervised_loss(F.cross_entropy)
-    operator = rival.HessianOperator(case.module(), list(sample.batches(BATCH)), loss)
+    operator = rival.HessianOperator(case.module(), case.batches, loss)
     spectrum = rival.lanczos(operator, k=1, max_iter=steps, which="LA", seed=0)
     return float(spectrum.eigenvalues[0])
 
 
-def _eigenthings_trace(case: _Case, sample: TensorItems) -> object:
+def _eigenthings_trace(case: _Case) -> object:
     """Hutch++ with the number of products that ours takes on these networks."""
     import hessian_eigenthings as rival
 
     loss = rival.supervised_loss(F.cross_entropy)
-    operator = rival.HessianOperator(case.module(), list(sample.batches(BATCH)), loss)
+    operator = rival.HessianOperator(case.module(), case.batches, loss)
     return rival.hutch_plus_plus(operator, num_matvecs=_PRODUCTS, seed=0)
 
 
@@ -292,7 +303,7 @@ def _steps(case: _Case, runs: int) -> list[Comparison]:
     def rival() -> None:
         module = case.module().train()
         sgd = torch.optim.SGD(module.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
-        for x, y in case.runner.batches(items, CURVE_BATCH):
+        for x, y in case.plain.batches(items, CURVE_BATCH):
             sgd.zero_grad(set_to_none=True)
             F.cross_entropy(module(x), y).backward()
             sgd.step()
@@ -350,7 +361,7 @@ def _published_cka(case: _Case) -> float:
             other.load_state_dict(second)
             order = torch.randperm(len(case.data.train))[: 6 * CURVE_BATCH]
             said: tuple[list[Tensor], list[Tensor]] = ([], [])
-            for x, _ in case.runner.batches(case.data.train.take(order), CURVE_BATCH):
+            for x, _ in case.plain.batches(case.data.train.take(order), CURVE_BATCH):
                 share = float(torch.distributions.Beta(16.0, 16.0).sample())
                 mixed = share * x + (1 - share) * x[torch.randperm(len(x))]
                 for outputs, network in zip(said, (module, other), strict=True):

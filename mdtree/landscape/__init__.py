@@ -4,6 +4,7 @@ Everything here takes a model runner and weights, and returns plain numbers and 
 metrics decide which quantities are measured, on how many items and for how long.
 """
 
+from mdtree.landscape.channels_last import with_suited_layout
 from mdtree.landscape.curvature.double_backward import (
     DoubleBackwardResult,
     NoSecondDerivativeError,
@@ -98,5 +99,6 @@ __all__ = [
     "straight_line",
     "train_curve",
     "trainable_parameters",
+    "with_suited_layout",
     "within_memory",
 ]

@@ -13,22 +13,23 @@ The costs on the right were measured on ResNet-18 of widths 4 to 16 on a CPU (3.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from mdtree.batch import Batch, describe, size, targets, to_device
+from mdtree.batch import LABELS, Batch, describe, size, targets, to_device
 from mdtree.exceptions import DataError
 from mdtree.items import Items, TensorItems
 from mdtree.network import Loss, Network
 from mdtree.tokens import TokenLoss
 
-__all__ = ["ComputeCost", "CostMeter", "ModelRunner"]
+__all__ = ["ComputeCost", "CostMeter", "ModelRunner", "is_picture"]
 
 _GRADIENT = 4.0
 _PRODUCT = 8.0
+_PICTURES = 4  # dimensions of a batch of them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +81,7 @@ class ModelRunner:
     device: torch.device
     dtype: torch.dtype | None = None  # of the inputs; None: that of the data
     output_bytes: int = 0  # of one item, where outputs are so large that they must be counted
+    channels_last: bool = False  # how pictures lie in memory; see `with_suited_layout`
     meter: CostMeter = field(default_factory=CostMeter)
 
     def batches(self, items: Items, batch_size: int | None = None) -> Iterator[Batch]:
@@ -88,13 +90,11 @@ class ModelRunner:
             yield self.place(batch)
 
     def place(self, batch: Batch) -> Batch:
-        """Move a batch to the device, and cast its floating-point inputs to the runner's dtype."""
+        """Move a batch to the device, cast it to the runner's dtype, and lay its pictures out."""
         here = to_device(batch, self.device)
-        if self.dtype is None:
-            return here
-        if isinstance(here, tuple):
-            return self._cast(here[0]), self._cast(here[1])
-        return {name: self._cast(tensor) for name, tensor in here.items()}
+        if self.dtype is not None:
+            here = _each(here, self._cast)
+        return _laid_out(here) if self.channels_last else here
 
     def here(self, items: Items) -> Items:
         """Move items in memory to the device, once for all passes."""
@@ -131,3 +131,26 @@ class ModelRunner:
 
     def _cast(self, tensor: Tensor) -> Tensor:
         return tensor.to(self.dtype) if tensor.is_floating_point() else tensor
+
+
+def is_picture(tensor: Tensor) -> bool:
+    """Return whether a tensor of inputs can hold pictures: (items, channels, height, width)."""
+    return tensor.dim() == _PICTURES and tensor.dtype is torch.float32
+
+
+def _laid_out(batch: Batch) -> Batch:
+    """Lay the pictures among the inputs out with the channels last; targets stay as they are."""
+    if isinstance(batch, tuple):
+        return _channels_last(batch[0]), batch[1]
+    return {n: t if n in LABELS else _channels_last(t) for n, t in batch.items()}
+
+
+def _channels_last(tensor: Tensor) -> Tensor:
+    # not `contiguous`: pictures of one channel are that already, but convolutions go by strides
+    return tensor.to(memory_format=torch.channels_last) if is_picture(tensor) else tensor
+
+
+def _each(batch: Batch, work: Callable[[Tensor], Tensor]) -> Batch:
+    if isinstance(batch, tuple):
+        return work(batch[0]), work(batch[1])
+    return {name: work(tensor) for name, tensor in batch.items()}

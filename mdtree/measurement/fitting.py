@@ -2,7 +2,8 @@
 
 Token ids must be in the vocabulary.  Sequences without a token that counts are left out, and
 entries that the network does not take are named.  Where tokens are predicted, outputs are so large
-(2,048 tokens of 50,000 classes take 400 MB) that they limit the items of a forward pass.
+(2,048 tokens of 50,000 classes take 400 MB) that they limit the items of a forward pass.  Pictures
+are laid out as the network takes them fastest.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from mdtree.batch import IDS, Batch
 from mdtree.datasets import Data, Items
 from mdtree.exceptions import DataError
-from mdtree.landscape import ModelRunner, preserved_state
+from mdtree.landscape import ModelRunner, preserved_state, with_suited_layout
 from mdtree.messages import printable
 from mdtree.tokens import TokenLoss
 
@@ -43,12 +44,13 @@ def fitted(runner: ModelRunner, data: Data) -> Fitted:
     """
     first = next(data.train.batches(1))
     if not isinstance(runner.loss, TokenLoss) and IDS not in first:
-        return Fitted(runner=runner, data=data, notes=_unused(runner, first))
+        laid_out = with_suited_layout(runner, data.train)
+        return Fitted(runner=laid_out, data=data, notes=_unused(runner, first))
     train, of_train = _countable(runner, data.train, "training")
     test, of_test = (None, ()) if data.test is None else _countable(runner, data.test, "test")
     notes = (*_unused(runner, first), *of_train, *of_test)
     return Fitted(
-        runner=_within_memory(runner, train),
+        runner=_within_memory(with_suited_layout(runner, train), train),
         data=replace(data, train=train, test=test),
         notes=notes,
     )

@@ -18,13 +18,14 @@ from typing import BinaryIO
 
 import torch
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
-from mdtree.batch import Batch, to_device
+from mdtree.batch import Batch
 from mdtree.datasets import Data, shared_data
 from mdtree.exceptions import MdtreeError, OutputError
+from mdtree.landscape import ModelRunner, with_suited_layout
 from mdtree.losses import build_loss
-from mdtree.models import build_model
+from mdtree.models import Network, build_model
 from mdtree.progress import report
 from mdtree.recipes import Trust, Zoo, ZooTraining, bind
 from mdtree.regular_file import open_regular
@@ -40,6 +41,7 @@ __all__ = [
     "TrainingOutcome",
     "ZooMember",
     "member_data",
+    "member_runner",
     "member_training",
     "train_member",
     "training_outcome",
@@ -146,6 +148,18 @@ def member_training(member: ZooMember) -> Training:
     return Training(seed=member.seed, **values)
 
 
+def member_runner(member: ZooMember, model: nn.Module) -> ModelRunner:
+    """Say how the member's network is run in its training; it is brought to the device."""
+    device = torch.device(member.device)
+    runner = ModelRunner(
+        network=Network(model.to(device)),
+        loss=build_loss(bind(member.zoo.loss, member.facts), member.trust),
+        batch_size=member_training(member).batch_size,
+        device=device,
+    )
+    return with_suited_layout(runner, member_data(member).train)
+
+
 @contextlib.contextmanager
 def written(path: Path, out: Path) -> Iterator[BinaryIO]:
     """Open a file of the zoo in `out`, which no link may lead out of: it appears as a whole."""
@@ -162,14 +176,13 @@ def written(path: Path, out: Path) -> Iterator[BinaryIO]:
 def _trained(member: ZooMember, losses: list[float]) -> dict[str, Tensor] | None:
     """Train, and note the loss of each epoch; None where loss or weights leave the numbers."""
     _check_time(member)
-    device = torch.device(member.device)
     how, data = member_training(member), member_data(member)
     model = build_model(bind(member.zoo.model, member.facts), trust=member.trust, seed=member.seed)
-    loss = build_loss(bind(member.zoo.loss, member.facts), member.trust)
+    runner = member_runner(member, model)
 
     def place(batch: Batch) -> Batch:
         _check_time(member)
-        return to_device(batch, device)
+        return runner.place(batch)
 
     def watch(_: int, mean: float) -> None:
         losses.append(mean)
@@ -177,7 +190,7 @@ def _trained(member: ZooMember, losses: list[float]) -> dict[str, Tensor] | None
             raise _DivergedError
 
     try:
-        weights = train(model.to(device), data.train, loss, how, place, watch=watch, moved=report)
+        weights = train(model, data.train, runner.loss, how, place, watch=watch, moved=report)
     except _DivergedError:
         return None
     return weights if all(bool(t.isfinite().all()) for t in weights.values()) else None

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import torch
 
-from mdtree.batch import Batch, to_device
+from mdtree.batch import Batch
 from mdtree.exceptions import MdtreeError
-from mdtree.losses import build_loss
 from mdtree.models import build_model
 from mdtree.progress import Progress, Silent
 from mdtree.recipes import (
@@ -31,7 +30,7 @@ from mdtree.recipes import (
 from mdtree.rows import Fact
 from mdtree.runtime.device import one_thread
 from mdtree.training.loop import steps_in, train
-from mdtree.zoo.member import ZooMember, member_data, member_training
+from mdtree.zoo.member import ZooMember, member_data, member_runner, member_training
 
 __all__ = [
     "AxisPrice",
@@ -222,17 +221,17 @@ def _step_speed(member: ZooMember, time_step: Callable[[ZooMember, int], float])
 def _step(member: ZooMember, batch_size: int) -> float:
     """Give the seconds of one step; the first one is a warm-up."""
     model = build_model(bind(member.zoo.model, member.facts), trust=member.trust)
-    loss = build_loss(bind(member.zoo.loss, member.facts), member.trust)
-    steps, device = 1 + _TIMED_STEPS, torch.device(member.device)
+    runner = member_runner(member, model)
+    steps, device = 1 + _TIMED_STEPS, runner.device
     how = replace(member_training(member), batch_size=batch_size, steps=steps, epochs=steps)
     moments: list[float] = []
 
     def place(batch: Batch) -> Batch:
         moments.append(_now(device))
-        return to_device(batch, device)
+        return runner.place(batch)
 
     with one_thread():
-        train(model.to(device), member_data(member).train, loss, how, place)
+        train(model, member_data(member).train, runner.loss, how, place)
     moments.append(_now(device))
     return statistics.median(after - before for before, after in pairwise(moments[1:]))
 
