@@ -24,7 +24,7 @@ from mdtree.diagnosis.recommendation import (
     resources,
     without_opposite,
 )
-from mdtree.diagnosis.remarks import Remark, disagreement, remarks_on, roughness
+from mdtree.diagnosis.remarks import Remark, disagreement, ended_early, remarks_on, roughness
 from mdtree.diagnosis.resampling import standard_errors
 from mdtree.diagnosis.target import bounded, reached_verdict, target_of
 from mdtree.diagnosis.verdict_record import (
@@ -117,7 +117,7 @@ class Diagnoser:
         target = target_of(row)
         if target is None or not target.is_reached:
             return None
-        remarks = remarks_on(self.saved, row, partly_diverged(row))
+        remarks = remarks_on(self.saved, row, partly_diverged(row), ended_early(row, "none"))
         return reached_verdict(row, target, self._basis(row, remarks), self._confidence), remarks
 
     def _judged(self, found: Prediction) -> tuple[Verdict, Sequence[Remark]]:
@@ -154,6 +154,7 @@ class Diagnoser:
             partly_diverged(row),
             disagreement(self.saved, leaf, likely),
             roughness(self.ensemble.features, row, stability),
+            ended_early(row, likely),
         )
         verdict = Verdict(
             group=row.group,
@@ -167,7 +168,7 @@ class Diagnoser:
             agreement=found.agreement,
             stability=stability,
             gains=expected_gains,
-            next_step=deciding_step(found.missing, row, likely, expected_gains)
+            next_step=deciding_step(found.missing, row, likely, expected_gains, stability)
             if undecided
             else change_step(likely, expected_gains, regressed=model is not None, target=target),
             outlier=outlier,

@@ -8,6 +8,7 @@ from dataclasses import replace
 from mdtree.diagnosis.advised_change import change_of, changed
 from mdtree.diagnosis.missing import FACTS, NOT_MEASURED, NOT_POSITIVE, PAIRS, facts_of
 from mdtree.diagnosis.prediction import Prediction
+from mdtree.diagnosis.remarks import STABLE
 from mdtree.diagnosis.verdict_record import Gain, MissingMeasurement, NextStep, Target
 from mdtree.exceptions import RowsError
 from mdtree.failure_modes import REMEDIES, TASKS, remedies
@@ -171,10 +172,19 @@ def _keep(expected_gains: Sequence[Gain], *, regressed: bool, target: Target | N
 
 
 def deciding_step(
-    missing: Sequence[MissingMeasurement], row: Row, likely: str, expected_gains: Sequence[Gain]
+    missing: Sequence[MissingMeasurement],
+    row: Row,
+    likely: str,
+    expected_gains: Sequence[Gain],
+    stability: float | None = None,
 ) -> NextStep:
-    """Return what would decide between the answers."""
+    """Return what would decide between the answers, or the change to try where nothing would."""
     obtainable = [measurement for measurement in missing if _is_obtainable(measurement, row)]
+    is_stable = stability is not None and stability >= STABLE
+    if not obtainable and is_stable and likely != _NONE and expected_gains:
+        step = change_step(likely, expected_gains)
+        why = f"neither more seeds nor anything else would tell {likely} from the next answer"
+        return replace(step, says=f"{why}, so try the change itself: {step.says}")
     if not obtainable:
         tried = (
             ": try the first two changes in the list of gains" if len(expected_gains) > 1 else ""

@@ -20,6 +20,7 @@ __all__ = [
     "Outcome",
     "Remark",
     "disagreement",
+    "ended_early",
     "remarks_on",
     "roughness",
     "second_half",
@@ -66,11 +67,6 @@ def _remarks(saved: SavedTree, row: Row, *others: Remark | None) -> Iterator[Rem
     fault = worse_than_chance(row)
     if fault is not None:
         yield Remark("MD405", f"{fault}: are the labels wrong, or in another order?")
-    is_early, brought = second_half(row) or (False, "")
-    if is_early:
-        yield Remark(
-            "MD407", f"{brought}: train longer, or in larger steps, before you change anything else"
-        )
     if row.failure is not None:
         problem = (
             "the numbers come from an earlier measurement; a later attempt failed"
@@ -78,6 +74,19 @@ def _remarks(saved: SavedTree, row: Row, *others: Remark | None) -> Iterator[Rem
             else "the group was only partly measured"
         )
         yield Remark("MD304", f"{problem}: {row.failure.reason}")
+
+
+def ended_early(row: Row, likely: str) -> Remark | None:
+    """Return a remark if training ended early, and no step was too large.
+
+    Where steps are too large, a falling learning rate or chance lets the accuracy rise late, and
+    training longer helped half as often as elsewhere.
+    """
+    is_early, brought = second_half(row) or (False, "")
+    if not is_early or likely == "temperature_high":
+        return None
+    steps = ", or in larger steps," if likely == "temperature_low" else ""
+    return Remark("MD407", f"{brought}: train longer{steps} before you change anything else")
 
 
 def worse_than_chance(row: Row) -> str | None:

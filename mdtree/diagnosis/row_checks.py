@@ -220,7 +220,8 @@ def _early(case: Case) -> Outcome:
         )
     if "MD407" in case.remarks:
         return "found", case.remarks["MD407"]
-    return "passed", known[1]
+    is_early, brought = known
+    return "passed", f"{brought}, while its steps seem too large" if is_early else brought
 
 
 # code -> what decides

@@ -25,7 +25,7 @@ from mdtree.items import Items, TensorItems
 from mdtree.network import Loss, Network
 from mdtree.tokens import TokenLoss
 
-__all__ = ["ComputeCost", "CostMeter", "ModelRunner", "is_picture"]
+__all__ = ["ComputeCost", "CostMeter", "ModelRunner"]
 
 _GRADIENT = 4.0
 _PRODUCT = 8.0
@@ -133,7 +133,7 @@ class ModelRunner:
         return tensor.to(self.dtype) if tensor.is_floating_point() else tensor
 
 
-def is_picture(tensor: Tensor) -> bool:
+def _is_picture(tensor: Tensor) -> bool:
     """Return whether a tensor of inputs can hold pictures: (items, channels, height, width)."""
     return tensor.dim() == _PICTURES and tensor.dtype is torch.float32
 
@@ -147,7 +147,7 @@ def _laid_out(batch: Batch) -> Batch:
 
 def _channels_last(tensor: Tensor) -> Tensor:
     # not `contiguous`: pictures of one channel are that already, but convolutions go by strides
-    return tensor.to(memory_format=torch.channels_last) if is_picture(tensor) else tensor
+    return tensor.to(memory_format=torch.channels_last) if _is_picture(tensor) else tensor
 
 
 def _each(batch: Batch, work: Callable[[Tensor], Tensor]) -> Batch:

@@ -44,13 +44,12 @@ def fitted(runner: ModelRunner, data: Data) -> Fitted:
     """
     first = next(data.train.batches(1))
     if not isinstance(runner.loss, TokenLoss) and IDS not in first:
-        laid_out = with_suited_layout(runner, data.train)
-        return Fitted(runner=laid_out, data=data, notes=_unused(runner, first))
+        return Fitted(runner=with_suited_layout(runner), data=data, notes=_unused(runner, first))
     train, of_train = _countable(runner, data.train, "training")
     test, of_test = (None, ()) if data.test is None else _countable(runner, data.test, "test")
     notes = (*_unused(runner, first), *of_train, *of_test)
     return Fitted(
-        runner=_within_memory(with_suited_layout(runner, train), train),
+        runner=_within_memory(with_suited_layout(runner), train),
         data=replace(data, train=train, test=test),
         notes=notes,
     )

@@ -13,10 +13,10 @@ from mdtree.failure_modes import (
     contradicts,
 )
 from mdtree.labelling import room_for_improvement
-from mdtree.messages import nearest
+from mdtree.messages import nearest, plural
 from mdtree.rows import Row
 
-__all__ = ["labelled", "refuse_labels"]
+__all__ = ["labelled", "refuse_labels", "warned_of_one_answer"]
 
 
 def labelled(
@@ -81,3 +81,13 @@ def refuse_labels(rows: Sequence[Row]) -> None:
             f"gains are learnt from a grid, but {len(named)} of {len(rows)} rows have the fact "
             f"'label' (the first is {named[0]!r}): use another method, or remove the labels"
         )
+
+
+def warned_of_one_answer(answers: Sequence[str]) -> dict[str, str]:
+    """Return the warning of a tree whose groups all have the same answer, if they have."""
+    if len(set(answers)) > 1:
+        return {}
+    says = (
+        f"the {plural(len(answers), 'group')} that it was fitted to have one answer, {answers[0]}"
+    )
+    return {"WARNING": f"{says}: what it says beyond that is not learnt from them"}

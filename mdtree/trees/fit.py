@@ -36,7 +36,7 @@ from mdtree.trees import (
     with_gains,
 )
 from mdtree.trees.estimators.known_gains import Margins
-from mdtree.trees.examples import labelled, refuse_labels
+from mdtree.trees.examples import labelled, refuse_labels, warned_of_one_answer
 from mdtree.trees.gain_model import NOISE
 from mdtree.trees.ood import ranges_of
 from mdtree.version import __version__
@@ -104,6 +104,8 @@ def fit_tree(
         remarks["WARNING"] = message
     asked = features_of(task, method, features, facts=facts) if prior is None else prior.features
     labelled_rows, answers, rooms = labelled(rows, task)
+    if method != "gains" and prior is None:
+        remarks |= warned_of_one_answer(answers)
     matrix = feature_matrix(labelled_rows, asked)
     estimator = make_estimator(task, method, asked, facts=facts, prior=prior)
     extra: dict[str, Any] = {}
@@ -166,12 +168,9 @@ def relative_gains(
 
 def relative_margins(rows: Sequence[Row], rooms: Sequence[RoomForImprovement]) -> Margins:
     """Return the margins of gains, relative to each row's test error."""
-    errors = np.array([100 - accuracy_of(row) for row in rows])
-    margins = np.array([room.margin for room in rooms])
-    return Margins(
-        least=margins / np.maximum(errors, _LEAST_ERROR),
-        hiding=np.array([room.noisy for room in rooms]),
-    )
+    errors = np.maximum([100 - accuracy_of(row) for row in rows], _LEAST_ERROR)
+    least = np.array([room.margin for room in rooms]) / errors
+    return Margins(least=least, hiding=np.array([room.noisy for room in rooms]))
 
 
 def doublings(rooms: Sequence[RoomForImprovement]) -> dict[str, NDArray[np.float64]]:

@@ -49,13 +49,14 @@ class _File(PlainTree):
     gains: PlainGainModel | None = None
 
 
-def read_tree(path: Path) -> SavedTree:
+def read_tree(path: Path | str) -> SavedTree:
     """Read a tree.
 
     Raises:
         TreeError: If anything is wrong with the file; the message says what and where.
 
     """
+    path = Path(path)
     content = _content(path)
     try:
         check_size(content.get("tree"), _children)

@@ -157,7 +157,7 @@ def member_runner(member: ZooMember, model: nn.Module) -> ModelRunner:
         batch_size=member_training(member).batch_size,
         device=device,
     )
-    return with_suited_layout(runner, member_data(member).train)
+    return with_suited_layout(runner)
 
 
 @contextlib.contextmanager

@@ -120,7 +120,8 @@ def test_below_the_confidence_the_verdict_is_unsure_and_the_gains_stand():
     assert (sure.mode, unsure.mode) == ("data_small", UNSURE)
     assert unsure.likely == "data_small"
     assert [gain.remedy for gain in unsure.gains] == ["add_data", "enlarge_model"]
-    assert unsure.advice.endswith("try the first two changes in the list of gains")
+    assert unsure.next_step.kind == "change"
+    assert "so try the change itself: get more training data" in unsure.advice
 
 
 def test_in_much_noise_the_verdict_is_none_whatever_is_expected():

@@ -197,6 +197,28 @@ def test_what_was_measured_in_vain_is_not_to_be_measured_again(
 
 
 @pytest.mark.parametrize(
+    ("stability", "likely", "kind"),
+    [
+        (1.0, "data_small", "change"),
+        (0.9, "data_small", "change"),
+        (0.89, "data_small", "add_seeds"),
+        (None, "data_small", "add_seeds"),
+        (1.0, "none", "add_seeds"),  # there is nothing to try
+        (1.0, "model_small", "change"),
+    ],
+)
+def test_where_error_bars_do_no_harm_more_seeds_are_not_advised(stability, likely, kind):
+    promised = gains(leaf({"add_data": 5.0, "enlarge_model": 4.0}), row())
+    step = deciding_step([], row(), likely, promised, stability)
+    assert step.kind == kind
+    assert ("seeds to make" in step.says) == (kind == "add_seeds")
+    if kind == "change":
+        change = change_step(likely, promised)
+        assert step.says.endswith(f"try the change itself: {change.says}")
+        assert step.names == change.names
+
+
+@pytest.mark.parametrize(
     ("known", "factor"),
     [
         ({}, 4.0),

@@ -8,6 +8,7 @@ import pytest
 
 from mdtree.diagnosis import ignore_checks
 from mdtree.diagnosis.headlines import headline
+from mdtree.diagnosis.remarks import ended_early
 from mdtree.rows import Copy, GroupFailure, Measured, Missing
 from tests.support.checked import ONE, judged, origin, outcome, row
 from tests.support.small_gain_models import constant, gain_tree, question
@@ -315,6 +316,32 @@ def test_what_is_within_the_noise_of_the_test_items_is_no_gain(stderr, status):
     known = {"late_accuracy_gain": 5.0, "late_loss_drop": 9.0}
     found, _ = outcome(judged(row(cka=0.9, test_error=error, facts=known)), "MD407")
     assert found == status
+
+
+@pytest.mark.parametrize(
+    ("likely", "words"),
+    [
+        ("temperature_low", "train longer, or in larger steps, before you"),
+        ("data_small", "train longer before you"),
+        ("none", "train longer before you"),
+    ],
+)
+def test_a_training_that_ended_early_is_told_what_goes_with_the_verdict(likely, words):
+    remark = ended_early(row(facts={"late_accuracy_gain": 9.0}), likely)
+    assert (remark.code, words in remark.text) == ("MD407", True)
+
+
+def test_where_steps_are_too_large_longer_training_is_not_advised():
+    facts = {"late_accuracy_gain": 9.0, "late_loss_drop": 9.0}
+    assert ended_early(row(facts=facts), "temperature_high") is None
+
+    hot = gain_tree({"lower_temperature": constant(0.6), "add_data": constant(0.1)})
+    verdict = judged(row(cka=0.9, test_error=20.0, facts=facts), tree=hot)
+    assert verdict.likely == "temperature_high"
+    status, message = outcome(verdict, "MD407")
+    assert status == "passed"
+    assert message.endswith("while its steps seem too large")
+    assert not verdict.ended_early
 
 
 def test_what_no_longer_rose_is_said_so():

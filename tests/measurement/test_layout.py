@@ -10,10 +10,12 @@ import torch
 import mdtree
 from mdtree.datasets import Data
 from mdtree.landscape import ModelRunner
+from mdtree.losses import build_loss
 from mdtree.measurement.fitting import fitted
 from mdtree.metrics import METRICS, MetricInput
 from mdtree.models import Network, cnn
 from mdtree.models.architectures import ResNet
+from mdtree.recipes import LossSpec, Trust
 from mdtree.rows import Measured
 from mdtree.training.loop import Training, train
 from tests.support.cases import IMAGES, Y
@@ -45,7 +47,7 @@ def group(request):
     make = NETWORKS[request.param]
     runner = ModelRunner(
         network=Network(make().eval()),
-        loss=cross_entropy,
+        loss=build_loss(LossSpec(), Trust()),
         batch_size=16,
         device=torch.device("cpu"),
     )
@@ -127,7 +129,7 @@ def test_networks_that_look_at_the_layout_have_exactly_the_numbers_of_before(nam
         return row.quantities
 
     now = measured()
-    monkeypatch.setattr("mdtree.measurement.fitting.with_suited_layout", lambda runner, _: runner)
+    monkeypatch.setattr("mdtree.measurement.fitting.with_suited_layout", lambda runner: runner)
     assert now == measured()
 
 

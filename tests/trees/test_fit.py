@@ -222,6 +222,7 @@ def test_two_rows_are_enough_and_one_class_too(method, accuracies):
     saved = fit_tree(rows, method=method)
     assert saved.groups == 1
     assert weight_of(saved.tree) == 1
+    assert saved.provenance["WARNING"].startswith("the 1 group that it was fitted to")
 
 
 @pytest.mark.parametrize("method", TREES)
