@@ -27,6 +27,7 @@ from mdtree.landscape.runner import ModelRunner
 __all__ = ["with_suited_layout"]
 
 _LEAST = 16  # output channels of the widest convolution; oneDNN computes on 8 or 16 at a time
+_NARROW = 4  # of the narrowest; ResNets that begin with 2 took up to 1.24 times as long
 _MOST = 1 << 19  # numbers of a kernel
 _KNOWN = ("torch.nn.modules.", "mdtree.models.architectures")  # whose code goes by indices alone
 _KNOWN_LOSSES = ("mdtree.losses", "mdtree.tokens")
@@ -51,6 +52,7 @@ def _may_gain(runner: ModelRunner) -> bool:
     floats = [p for p in parameters if p.is_floating_point()]
     return (
         any(layer.out_channels >= _LEAST for layer in layers)
+        and all(layer.out_channels >= _NARROW for layer in layers)
         and all(layer.weight.numel() <= _MOST for layer in layers)
         and all(p.dtype is torch.float32 for p in floats)
         and not any(isinstance(part, nn.InstanceNorm2d) for part in module.modules())  # turns back

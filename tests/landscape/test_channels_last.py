@@ -35,7 +35,7 @@ def is_last(module, **settings):
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: cnn(width=8), lambda: resnet18(width=2, channels=1), lambda: cnn(width=16)]
+    "make", [lambda: cnn(width=8), lambda: resnet18(width=4, channels=1), lambda: cnn(width=16)]
 )
 def test_networks_of_16_channels_take_pictures_with_the_channels_last(make):
     assert is_last(make())
@@ -52,6 +52,8 @@ def test_kernels_of_more_than_half_a_million_numbers_are_not_laid_out_again(kern
     "module",
     [
         cnn(width=4),  # 8 channels
+        resnet18(width=2, channels=1),  # 2 to 16
+        resnet18(width=3, channels=1),
         mlp(64, 32),
         nn.Sequential(nn.Conv1d(5, 16, 3), nn.Flatten()),
         nn.Sequential(nn.Conv3d(1, 16, 3), nn.Flatten()),
