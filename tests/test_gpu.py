@@ -111,28 +111,31 @@ def test_auto_is_the_gpu(zoo, mdtree, tmp_path):
     assert {row.provenance.device for row in rows_of(tmp_path / "rows").values()} == {"cuda"}
 
 
-def test_graphs_are_kept_for_later_products():
+@pytest.fixture
+def of_seven():
+    """Return a function that makes the Hessian of a small network over seven items, by threes."""
     module = cnn(width=4, classes=10).double().cuda()
     x = torch.linspace(-1, 1, 7 * 64, dtype=torch.float64).reshape(7, 1, 8, 8)
     items = TensorItems((x, torch.arange(7)))
     runner = replace(runner_of(module), device=torch.device("cuda"))
-    kept, fresh = (Hessian(runner, weights_of(module), items, 3, keep=k) for k in (True, False))
-    vector = kept.random(generator(0))
+    return lambda *, keep: Hessian(runner, weights_of(module), items, 3, keep=keep)
+
+
+def test_graphs_are_kept_for_later_products(of_seven):
+    kept, fresh = of_seven(keep=True), of_seven(keep=False)
+    vector, meter = kept.random(generator(0)), kept.runner.meter
 
     products = [kept.product(vector) for _ in range(3)]
 
-    assert runner.meter.total.gradient == len(items)
+    assert meter.total.gradient == 7
     for product in products:
         torch.testing.assert_close(product, fresh.product(vector))
-    assert runner.meter.total.gradient == 4 * len(items)
+    assert meter.total.gradient == 4 * 7
 
 
-def test_errors_over_the_items_need_no_graph():
+def test_errors_over_the_items_need_no_graph(of_seven):
     """Of any size: each of many small graphs takes a GPU as long as one of all items."""
-    module = cnn(width=4, classes=10).double().cuda()
-    x = torch.linspace(-1, 1, 7 * 64, dtype=torch.float64).reshape(7, 1, 8, 8)
-    runner = replace(runner_of(module), device=torch.device("cuda"))
-    hessian = Hessian(runner, weights_of(module), TensorItems((x, torch.arange(7))), 3, keep=True)
+    hessian = of_seven(keep=True)
     vector = hessian.random(generator(0))
 
     each = hessian.by_item(vector, 7)

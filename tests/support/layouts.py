@@ -38,12 +38,16 @@ class Viewed(nn.Module):
         return self.last(maps.view(len(x), -1))
 
 
-class ViewedInBackward(torch.autograd.Function):
-    """The identity, whose derivative calls view."""
+class Identity(torch.autograd.Function):
+    """The identity, to which others add a derivative of their own."""
 
     @staticmethod
     def forward(ctx, x):
         return x.clone()
+
+
+class ViewedInBackward(Identity):
+    """Its derivative calls view."""
 
     @staticmethod
     def backward(ctx, gradient):
@@ -61,12 +65,8 @@ class OfStrides(nn.Module):
         return self.inner(x) * (1 + x.stride(1))
 
 
-class GradientOfStrides(torch.autograd.Function):
-    """The identity, whose derivative is twice as large for what lies otherwise."""
-
-    @staticmethod
-    def forward(ctx, x):
-        return x.clone()
+class GradientOfStrides(Identity):
+    """Its derivative is twice as large for what lies otherwise."""
 
     @staticmethod
     def backward(ctx, gradient):

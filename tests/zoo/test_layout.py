@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from mdtree.losses import build_loss
-from mdtree.models import build_model, cnn
+from mdtree.models import build_model
 from mdtree.recipes import LossSpec, ModelSpec, Trust
 from mdtree.runtime.device import one_thread
 from mdtree.training.loop import train
@@ -26,11 +26,6 @@ LAID_OUT: list[bool] = []  # of each batch that a network has seen
 def member(tmp_path):
     LAID_OUT.clear()
     return partial(make_member, tmp_path, width=8)
-
-
-def watched(width):
-    """Build a network of known layers whose batches are noted by `noted`."""
-    return cnn(width=width)
 
 
 @pytest.fixture
@@ -77,14 +72,14 @@ def test_a_member_is_trained_with_the_channels_last_to_the_same_weights(member):
 
 
 def test_training_and_the_dry_run_see_the_same_layout(member, noted):
-    made = member("tests.zoo.test_layout:watched")
+    made = member()
     assert train_member(made).failure is None
     steps = 2 * (50 // 16)
     assert all(LAID_OUT[-steps:])
     LAID_OUT.clear()
     prices([made])
     assert LAID_OUT[-1]
-    narrow = member("tests.zoo.test_layout:watched", width=4)
+    narrow = member(width=4)
     LAID_OUT.clear()
     assert train_member(narrow).failure is None
     prices([narrow])
