@@ -171,7 +171,7 @@ def _label_lines(groups: Sequence[str], labels: Sequence[Label]) -> Iterator[str
             f"{label.severity:.2f}",
             f"{label.margin:.2f}",
             f"{label.lead:.2f}",
-            f"in the noise: {' or '.join(label.plausible)}" if label.in_noise else "",
+            _doubt(label),
         ]
         for group, label in zip(groups, labels, strict=True)
     ]
@@ -192,6 +192,16 @@ def _label_lines(groups: Sequence[str], labels: Sequence[Label]) -> Iterator[str
         f"{noisy} of {plural(len(labels), 'label')} ({noisy / len(labels):.0%}) inside the noise: "
         "another answer is as good within the margin"
     )
+
+
+def _doubt(label: Label) -> str:
+    """Say why a label may be another one, if it may."""
+    if label.in_noise:
+        return f"in the noise: {' or '.join(label.plausible)}"
+    if label.mode == "none" and label.unknown:
+        untried = " or ".join(remedy.replace("_", " ") for remedy in label.unknown)
+        return f"as far as the grid goes: nothing tells what it gains to {untried}"
+    return ""
 
 
 def _gain(label: Label, remedy: str) -> str:

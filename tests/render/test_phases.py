@@ -6,7 +6,7 @@ import pytest
 
 from mdtree.failure_modes import AXES
 from mdtree.labelling import label_rows
-from mdtree.render.phases import phases
+from mdtree.render.phases import labels_text, phases
 from tests.support.rows import accuracy_row
 
 
@@ -135,3 +135,11 @@ def test_groups_that_differ_in_no_axis_have_no_diagram():
     rows = [accuracy_row(80, width=1), accuracy_row(85, width=2)]
     assert phases(rows[:1], label_rows(rows)[:1]) == []
     assert phases([], []) == []
+
+
+def test_none_at_the_end_of_a_grid_names_what_was_not_tried():
+    rows = [accuracy_row(70, width=2), accuracy_row(80, width=4), accuracy_row(80, width=8)]
+    text = labels_text([row.group for row in rows], label_rows(rows))
+    (doubted,) = (line for line in text.splitlines() if "as far as the grid goes" in line)
+    assert doubted.split()[0] == "width=8"
+    assert doubted.endswith("nothing tells what it gains to enlarge model")
