@@ -17,7 +17,17 @@ import torch
 
 from mdtree.datasets import load_data
 from mdtree.datasets.packages import debian_file, python_file
-from mdtree.datasets.reference import glyphs, sequences, shapes, signals, strokes, synthetic, tables
+from mdtree.datasets.reference import (
+    glyphs,
+    letters,
+    scenes,
+    sequences,
+    shapes,
+    signals,
+    strokes,
+    synthetic,
+    tables,
+)
 from mdtree.datasets.reference.halves import evenly_split, generator, normalised
 from mdtree.datasets.spirals import spirals
 from mdtree.exceptions import DataError, RecipeError
@@ -39,6 +49,7 @@ MADE = {
     signals.signals: ({"classes": 10}, 10, (48,), torch.float32),
     shapes.shapes: ({"side": 14}, 9, (1, 14, 14), torch.float32),
     glyphs.glyphs: ({"classes": 6, "side": 12}, 6, (1, 12, 12), torch.float32),
+    scenes.scenes: ({"classes": 6, "side": 12}, 6, (3, 12, 12), torch.float32),
     strokes.strokes: ({"classes": 7, "side": 12}, 7, (1, 12, 12), torch.float32),
     sequences.markov: ({"classes": 6}, 6, (16,), torch.int64),
     sequences.motifs: ({"classes": 4}, 4, (24,), torch.int64),
@@ -152,6 +163,8 @@ def test_a_box_is_known_by_its_cuts():
         (synthetic.shells, {"waves": math.nan}, "waves must be from 0 to below 1,000,000, got nan"),
         (synthetic.factors, {"hidden": 0}, "hidden must be"),
         (synthetic.factors, {"noise": math.inf}, "noise must be"),
+        (scenes.scenes, {"side": 0}, "side must be"),
+        (scenes.scenes, {"clutter": math.inf}, "clutter must be"),
         (strokes.strokes, {"side": 0}, "side must be"),
         (strokes.strokes, {"bend": -0.1}, "bend must be"),
         (sequences.motifs, {"symbols": 0}, "symbols must be"),
@@ -256,7 +269,30 @@ def test_a_glyph_that_is_not_moved_is_drawn_as_it_is():
 
 
 def test_all_letters_differ():
-    assert len(set(glyphs.LETTERS)) == len(glyphs.LETTERS) >= 50
+    assert len(set(letters.LETTERS)) == len(letters.LETTERS) >= 50
+
+
+def test_a_scene_without_clutter_and_noise_has_two_colours_and_what_lies_between():
+    """Its pixels lie on one line from the ground to the ink, which are 0.5 to 1 apart."""
+    train, _ = scenes.scenes(classes=3, side=32, noise=0, clutter=0, strength=0, **FEW)
+    x, _ = train.all
+    pixels = x.flatten(2)
+    apart = pixels - pixels[:, :, :1]
+    first, second, _ = torch.linalg.svdvals(apart).T
+    assert (second < 1e-4 * first).all()
+    farthest = torch.cdist(pixels.mT, pixels.mT).amax((1, 2))
+    assert (farthest > 0.5 * 0.9).all()  # the pen of some letters is thinner than a pixel
+    assert farthest.max() < 1 + 1e-4
+
+
+def test_letters_beside_the_middle_one_reach_into_a_scene():
+    """With one class there is one letter of each font; columns at both ends hold some ink."""
+    train, _ = scenes.scenes(classes=1, side=32, noise=0, clutter=0, strength=0, **FEW)
+    x, _ = train.all
+    ground = x[:, :, :1, 16:17]  # above the letters
+    inked = (x - ground).norm(dim=1) > 0.2
+    assert inked[:, :, :3].any(2).any(1).float().mean() > 0.5
+    assert inked[:, :, -3:].any(2).any(1).float().mean() > 0.5
 
 
 def test_a_markov_language_is_known_by_what_follows_what():

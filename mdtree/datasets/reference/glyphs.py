@@ -1,33 +1,13 @@
-"""Rendered images: letters of the DejaVu fonts, rotated, sheared, scaled and shifted, with noise.
-
-The six fonts are those of Debian's fonts-dejavu-core, which are also in matplotlib (version 2.37 in
-both).  Another release of Pillow, or of the FreeType inside, may render single pixels differently.
-"""
+"""Rendered images: grey letters, rotated, sheared, scaled and shifted, with noise."""
 
 from __future__ import annotations
 
-import io
-from pathlib import Path
-
-import numpy as np
 import torch
-import torch.nn.functional as F
-from PIL import Image, ImageDraw, ImageFont
-from torch import Tensor
 
-from mdtree.datasets.packages import python_file, read_file
 from mdtree.datasets.reference.halves import Halves, even_labels, generator, halved
-from mdtree.exceptions import DataError
+from mdtree.datasets.reference.letters import drawn_letters, moved, random_moves
 
-__all__ = ["LETTERS", "glyphs"]
-
-# capitals, small letters unlike their capitals, and Greek capitals unlike Latin ones
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabdefghijmnqrtyΓΔΘΛΞΠΣΦΨΩ"
-_FONTS = tuple(f"DejaVu{f}{b}.ttf" for f in ("Sans", "SansMono", "Serif") for b in ("", "-Bold"))
-_SYSTEM = Path("/usr/share/fonts/truetype/dejavu")
-_DRAWN, _KEPT, _SIZE = 96, 32, 84  # pixels: drawn, averaged to, of the font
-_BRIGHTEST = 255
-_LARGEST = 16 << 20  # bytes of a font
+__all__ = ["glyphs"]
 
 
 def glyphs(
@@ -43,56 +23,15 @@ def glyphs(
 ) -> Halves:
     """Draw the letters from number `first` on; `strength` scales their transformations.
 
-    x = a glyph(A p + b) + c + noise e;  A rotates (+-20 degrees), shears (+-0.2) and scales
-    (0.8 to 1.2), b shifts (+-0.1 of the image), a and c are contrast and background
+    x = a glyph(A p + b) + c + noise e;  A and b are random moves, a and c are contrast and
+    background
     """
-    if first + classes > len(LETTERS):
-        raise DataError(f"there are only {len(LETTERS)} letters, got {first} + {classes}")
+    drawn = drawn_letters(first, classes)
     random = generator(seed)
-    drawn = torch.stack([_drawn(font, LETTERS[first : first + classes]) for font in _fonts()])
     y = even_labels(train, test, classes, random)
     font = torch.randint(len(drawn), y.shape, generator=random)
-    grid = F.affine_grid(_moves(len(y), strength, random), [len(y), 1, side, side], False)  # noqa: FBT003 - torch's
-    x = F.grid_sample(drawn[font, y].unsqueeze(1), grid, align_corners=False)
+    x = moved(drawn[font, y], random_moves(len(y), strength, random), side)
     contrast = 0.5 + 0.5 * torch.rand(len(y), 1, 1, 1, generator=random)
     ground = 0.3 * torch.rand(len(y), 1, 1, 1, generator=random)
     x = contrast * x + ground + noise * torch.randn(x.shape, generator=random)
     return halved(x, y, train)
-
-
-def _moves(count: int, strength: float, random: torch.Generator) -> Tensor:
-    """Draw a random 2x3 matrix for each image."""
-
-    def within(largest: float) -> Tensor:
-        return largest * strength * (2 * torch.rand(count, generator=random) - 1)
-
-    turn, shear, scale = within(0.35), within(0.2), 1 + within(0.2)
-    cos, sin = scale * turn.cos(), scale * turn.sin()
-    rows = [[cos, -sin + shear, within(0.2)], [sin, cos, within(0.2)]]
-    return torch.stack([torch.stack(row, dim=1) for row in rows], dim=1)
-
-
-def _drawn(font: ImageFont.FreeTypeFont, letters: str) -> Tensor:
-    """Draw each letter in the middle of an image of 32x32 pixels, from 0 to 1."""
-    pictures = []
-    for letter in letters:
-        picture = Image.new("L", (_DRAWN, _DRAWN))
-        middle = (_DRAWN / 2, _DRAWN / 2)
-        ImageDraw.Draw(picture).text(middle, letter, fill=_BRIGHTEST, font=font, anchor="mm")
-        pictures.append(torch.from_numpy(np.asarray(picture, dtype=np.float32) / _BRIGHTEST))
-    return F.avg_pool2d(torch.stack(pictures).unsqueeze(1), _DRAWN // _KEPT).squeeze(1)
-
-
-def _fonts() -> list[ImageFont.FreeTypeFont]:
-    basic = ImageFont.Layout.BASIC  # the other engine is not available everywhere
-    return [
-        ImageFont.truetype(io.BytesIO(_font(name)), _SIZE, layout_engine=basic) for name in _FONTS
-    ]
-
-
-def _font(name: str) -> bytes:
-    """Read a font from the system, or from matplotlib."""
-    system = _SYSTEM / name
-    if system.is_file():
-        return read_file(system, _LARGEST)
-    return python_file("matplotlib", f"matplotlib/mpl-data/fonts/ttf/{name}")
