@@ -15,16 +15,13 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
+from left_out import PARTS, SURE, unseen_zoos
 
 from mdtree.labelling import label_rows
 from mdtree.rows import Row
 from mdtree.trees import SavedTree, probabilities
-from mdtree.trees.bundled import reference_collection
-from mdtree.trees.fit import fit_tree
 
-PARTS = 8
 ENDS = (0.0, 1.0, 1.2, 1.5, 2.0, np.inf)
-SURE = 0.6  # above which an answer is a verdict
 
 
 def judged(saved: SavedTree, rows: Sequence[Row]) -> list[tuple[float, bool, float, bool]]:
@@ -44,14 +41,10 @@ def main() -> None:
     """Print one line for each range of the distance."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--parts", type=int, default=PARTS, help="parts of the zoos to leave out")
-    zoos = reference_collection()
-    names = sorted(zoos)
     found = []
-    for part in range(parser.parse_args().parts):
-        seen = [row for name in names if names.index(name) % PARTS != part for row in zoos[name]]
-        saved = fit_tree(seen, task="failure", method="gains", facts=True)
-        for name in names[part::PARTS]:
-            found += judged(saved, zoos[name])
+    for saved, zoos in unseen_zoos(parser.parse_args().parts):
+        for rows in zoos.values():
+            found += judged(saved, rows)
     shares, beyond, sure, right = map(np.array, zip(*found, strict=True))
     print("| groups | number | right, % | mean probability, % | sure and wrong, % |")
     print("| --- | --- | --- | --- | --- |")
