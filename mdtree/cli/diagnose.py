@@ -19,6 +19,7 @@ from mdtree.cli.checks import (
     write_sarif,
 )
 from mdtree.cli.judged_rows import judged_rows
+from mdtree.cli.loading import loading
 from mdtree.cli.measuring_options import MEASURED, measuring
 from mdtree.cli.options import joined, judging
 from mdtree.cli.output import print_json, print_markdown, print_verdicts
@@ -170,12 +171,13 @@ def command(
       mdtree diagnose rows.jsonl --sarif mdtree.sarif --junit mdtree.xml
       mdtree diagnose published.csv --tree published-cifar10-resnet18
     """
-    from mdtree.diagnosis import (
-        can_be_diagnosed,
-        checked_groups,
-        ignore_checks,
-        trajectories,
-    )
+    with loading():
+        from mdtree.diagnosis import (
+            can_be_diagnosed,
+            checked_groups,
+            ignore_checks,
+            trajectories,
+        )
 
     _check_printed(dataset, as_json=as_json, as_markdown=as_markdown)
     files = {"--html": html, "--sarif": sarif_path, "--junit": junit_path}
