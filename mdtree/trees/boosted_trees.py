@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mdtree.trees.binning import Floats
+from mdtree.trees.arrays import Floats
 
 __all__ = ["DEEPEST", "NEVER_ABOVE", "BoostedTrees"]
 
@@ -78,9 +78,7 @@ class BoostedTrees:
         unknown = np.isnan(lines)
         # an unknown feature is a very small number for some questions, and a very large one for
         # the others, which look for it among the columns of the second half
-        both = np.vstack(
-            [np.where(unknown, -np.inf, lines).T, np.where(unknown, np.inf, lines).T]
-        )
+        both = np.vstack([np.where(unknown, -np.inf, lines).T, np.where(unknown, np.inf, lines).T])
         trees, questions = self.features.shape
         # all questions are answered, not only those on the way down: rows of neighbouring numbers
         # are compared many times faster than numbers that lie apart
@@ -92,7 +90,7 @@ class BoostedTrees:
             place = 2 * place + 1 + is_above.take(place * size + asked)
         leaves = (place - questions).reshape(trees, -1)
         leaves += np.arange(trees)[:, None] * (questions + 1)
-        return self.values.take(leaves.T)
+        return np.asarray(self.values.take(leaves.T))
 
     def _columns(self, count: int) -> NDArray[np.intp]:
         widest = int(self.features.max(initial=0))

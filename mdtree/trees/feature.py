@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mdtree.trees.binning import Floats
+from mdtree.trees.arrays import Floats
 
 __all__ = [
     "Feature",

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mdtree.failure_modes import REMEDIES
-from mdtree.trees.binning import Floats
+from mdtree.trees.arrays import Floats
 from mdtree.trees.boosted_trees import BoostedTrees
 from mdtree.trees.feature_sets import is_told, known_from_files
 from mdtree.trees.file_numbers import STRICT, Number

@@ -18,8 +18,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from mdtree.trees.binning import Floats
-from mdtree.trees.template import DECIMALS
+from mdtree.trees.arrays import DECIMALS, Floats
 
 __all__ = [
     "KernelRegression",

@@ -26,7 +26,7 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
-from mdtree.trees.binning import Floats
+from mdtree.trees.arrays import Floats
 from mdtree.trees.file_numbers import STRICT, Limits, Number
 from mdtree.trees.quantiles import (
     LEVELS,

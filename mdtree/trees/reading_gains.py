@@ -10,7 +10,7 @@ from typing import Annotated
 import numpy as np
 
 from mdtree.failure_modes import COMPARISONS, REMEDIES, TASKS
-from mdtree.trees.binning import Floats
+from mdtree.trees.arrays import Floats
 from mdtree.trees.boosted_trees import DEEPEST, BoostedTrees
 from mdtree.trees.features import FEATURES
 from mdtree.trees.file_numbers import STRICT, Limits, Number, Positive, Share, unpacked
