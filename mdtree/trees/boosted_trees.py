@@ -22,7 +22,7 @@ __all__ = ["DEEPEST", "NEVER_ABOVE", "BoostedTrees"]
 DEEPEST = 8
 NEVER_ABOVE = 30.0  # a threshold above all values of a scale
 _PAIR = 2  # classes
-_BLOCK = 64  # lines at once: their places in the trees stay in the cache of the processor
+_BLOCK = 16  # lines at once: their answers stay in the cache of the processor
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
