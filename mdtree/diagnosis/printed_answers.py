@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mdtree.diagnosis.advised_change import change_of
+from mdtree.diagnosis.change_size import change_of
 from mdtree.diagnosis.diagnoser import Diagnoser
 from mdtree.diagnosis.explanation import explaining_tree
 from mdtree.diagnosis.recommendation import measured_accuracy

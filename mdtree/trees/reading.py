@@ -23,7 +23,7 @@ __all__ = ["TreeFile", "read_tree"]
 _KINDS = ("split", "leaf", "str")  # places in our forms, not in a file
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class TreeFile(PlainTree):
     """The form of a file of a tree without a posterior."""
 

@@ -29,7 +29,7 @@ _LARGEST_WEIGHT = 1e300
 _FARTHEST = 1e6  # of a centre, on a scale where few are beyond 3
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class _PlainBoostedTrees:
     __pydantic_config__ = STRICT
 
@@ -43,7 +43,7 @@ class _PlainBoostedTrees:
     values: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class PlainGainModel:
     """The form of a regression of gains in a file."""
 

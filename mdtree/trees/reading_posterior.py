@@ -21,7 +21,7 @@ _MOST_CELLS = 1 << 23  # numbers in the tables of a posterior
 _Cell = Annotated[int, Limits(ge=0, le=LARGEST)]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class _Component:
     __pydantic_config__ = STRICT
 
@@ -34,7 +34,7 @@ class _Component:
     counts: list[list[Count]]  # groups of each class
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class _File(TreeFile):
     posterior: list[_Component] | None = None
 

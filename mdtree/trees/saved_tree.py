@@ -39,7 +39,7 @@ _MOST_NODES = 20_000
 _DEEPEST = 100  # nodes on a way down
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class PlainTree:
     """A tree, the question that it answers, and a description of its training groups."""
 

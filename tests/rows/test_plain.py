@@ -19,7 +19,7 @@ from mdtree.rows.forms import adapter_of
 from mdtree.rows.plain import plain
 from mdtree.rows.row import Copy, Detail, Measured, Missing, Row, row_from_json, row_to_json
 from mdtree.trees.bundled import shipped_rows, shipped_trees
-from mdtree.trees.reading import _File
+from mdtree.trees.reading_posterior import _File
 from mdtree.trees.writing import write_tree
 
 ROW = {
