@@ -175,6 +175,10 @@ def command(
       mdtree diagnose published.csv --tree published-cifar10-resnet18
     """
     with loading():
+        # before what needs it: deep within other imports, Python takes and gives back a piece of
+        # its stack for hundreds of the calls that NumPy makes while it is loaded
+        import numpy as np  # noqa: F401
+
         from mdtree.diagnosis import (
             can_be_diagnosed,
             checked_groups,
