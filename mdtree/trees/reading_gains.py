@@ -31,6 +31,8 @@ _FARTHEST = 1e6  # of a centre, on a scale where few are beyond 3
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _PlainBoostedTrees:
+    """The form of boosted trees in a file."""
+
     __pydantic_config__ = STRICT
 
     classes: Annotated[list[str], Limits(min_length=2, max_length=len(_CLASSES))]
