@@ -50,7 +50,7 @@ REMEDIES: dict[str, str] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class GridAxis:
     """A fact of the grid, and the remedies that moving along it stands for, if any."""
 
@@ -97,7 +97,7 @@ class RoomForImprovement:
         return replace(self, gains=gains)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Task:
     """A question about a group with a known room for improvement, and its possible answers.
 

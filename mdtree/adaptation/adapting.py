@@ -27,7 +27,8 @@ from mdtree.exceptions import RowsError, TreeError
 from mdtree.messages import plural
 from mdtree.rows import Row
 from mdtree.trees import SavedTree, template_features
-from mdtree.trees.binning import Floats, Ints, complete_rows, continued
+from mdtree.trees.arrays import Floats, Ints
+from mdtree.trees.binning import complete_rows, continued
 from mdtree.trees.examples import labelled
 from mdtree.trees.fit import fit_tree
 

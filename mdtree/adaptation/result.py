@@ -23,7 +23,7 @@ import numpy as np
 
 from mdtree.messages import percent
 from mdtree.trees import SavedTree
-from mdtree.trees.binning import Floats, Ints
+from mdtree.trees.arrays import Floats, Ints
 
 __all__ = [
     "Adaptation",

@@ -15,6 +15,7 @@ from typing import NoReturn
 import click
 
 from mdtree.cli.group import Group
+from mdtree.cli.loading import loading
 from mdtree.cli.screens import on_screen, tell
 from mdtree.cli.stop_signals import Stopped, stoppable
 from mdtree.exceptions import MdtreeError, OutputError
@@ -61,7 +62,8 @@ class _Lazy(Group):
         name = _FORMER.get(cmd_name, cmd_name)
         if name not in _COMMANDS:
             return None
-        module = importlib.import_module(f"mdtree.cli.{name}")
+        with loading():
+            module = importlib.import_module(f"mdtree.cli.{name}")
         command: click.Command = module.command
         return command
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import click
 from click import Context, Parameter
-from click.shell_completion import CompletionItem
 
 from mdtree.cli.options import complete_listed, complete_modes, joined
 from mdtree.cli.screens import print_xml, say
@@ -20,6 +19,8 @@ from mdtree.messages import listed, plural, printable, shortened
 from mdtree.rows.file_kinds import JUNIT, SARIF
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from mdtree.diagnosis import CheckedGroup, Verdict
     from mdtree.rows import RowKey
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,6 +19,7 @@ from mdtree.cli.checks import (
     write_sarif,
 )
 from mdtree.cli.judged_rows import judged_rows
+from mdtree.cli.loading import loading
 from mdtree.cli.measuring_options import MEASURED, measuring
 from mdtree.cli.options import joined, judging
 from mdtree.cli.output import print_json, print_markdown, print_verdicts
@@ -26,7 +27,10 @@ from mdtree.cli.screens import say, tell
 from mdtree.exceptions import MdtreeError
 from mdtree.render.rows_table import counted_once
 from mdtree.render.terminal import paragraph, reason_text
-from mdtree.rows import TARGET, Fact, is_address, measured_file, target_fault
+from mdtree.rows import STEP_DETAIL, TARGET, Fact, Row, is_address, measured_file, target_fault
+
+if TYPE_CHECKING:
+    from mdtree.diagnosis import Trajectory
 
 __all__ = ["command"]
 
@@ -170,12 +174,16 @@ def command(
       mdtree diagnose rows.jsonl --sarif mdtree.sarif --junit mdtree.xml
       mdtree diagnose published.csv --tree published-cifar10-resnet18
     """
-    from mdtree.diagnosis import (
-        can_be_diagnosed,
-        checked_groups,
-        ignore_checks,
-        trajectories,
-    )
+    with loading():
+        # before what needs it: deep within other imports, Python takes and gives back a piece of
+        # its stack for hundreds of the calls that NumPy makes while it is loaded
+        import numpy as np  # noqa: F401
+
+        from mdtree.diagnosis import (
+            can_be_diagnosed,
+            checked_groups,
+            ignore_checks,
+        )
 
     _check_printed(dataset, as_json=as_json, as_markdown=as_markdown)
     files = {"--html": html, "--sarif": sarif_path, "--junit": junit_path}
@@ -200,7 +208,7 @@ def command(
     source = _source(paths, options["rows_path"])
     write_sarif(sarif_path, groups, source, ignored)
     write_junit(junit_path, groups, source)
-    runs = trajectories(rows)
+    runs = _trajectories(rows)
     if as_markdown:
         print_markdown(verdicts, failures, rows, dataset, with_checks=with_checks)
     elif as_json:
@@ -241,6 +249,15 @@ def _check_printed(dataset: str | None, *, as_json: bool, as_markdown: bool) -> 
         raise MdtreeError("--model-index needs the name of a data set, got an empty one")
     if dataset is not None and not as_markdown:
         raise MdtreeError("--model-index is a part of the Markdown: add --markdown")
+
+
+def _trajectories(rows: list[Row]) -> tuple[Trajectory, ...]:
+    """Return the runs of which rows are steps."""
+    if not any(STEP_DETAIL in (row.details or {}) for row in rows):
+        return ()
+    from mdtree.diagnosis import trajectories
+
+    return trajectories(rows)
 
 
 def _source(paths: tuple[str | Path, ...], rows_path: Path | None) -> str:

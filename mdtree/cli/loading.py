@@ -1,4 +1,4 @@
-"""Loading torch without looking for garbage: it makes many objects, and nearly all stay."""
+"""Loading modules without looking for garbage: they make many objects, and nearly all stay."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["loading"]
 
 @contextlib.contextmanager
 def loading() -> Iterator[None]:
-    """Import in this block what loads torch; where it is loaded already, the block does nothing.
+    """Import in this block what loads many modules; after torch, the block does nothing.
 
     While objects become more, Python looks through all of them again and again for cycles that
     nobody uses, a seventh of the time that `import torch` takes.  Here it waits until the block

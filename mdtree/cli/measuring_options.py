@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.shell_completion import CompletionItem
 
 from mdtree.cli.executor_options import executor_options
 from mdtree.cli.options import complete_path
@@ -18,6 +17,8 @@ from mdtree.rows import DEFAULT_PROTOCOL, PROTOCOLS, Fact, check_protocol, is_ad
 from mdtree.rows.facts import unused_fact
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from mdtree.measurement import Request
     from mdtree.recipes import Recipe
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click import Context, Parameter
-from click.shell_completion import CompletionItem
 
 from mdtree.failure_modes import CONFIDENCE
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 __all__ = [
     "complete_listed",
@@ -28,11 +30,15 @@ _WITHOUT_QUANTITIES = ("layers", "surface")
 
 def complete_path(incomplete: str) -> list[CompletionItem]:
     """Let the shell complete a file or a directory."""
+    from click.shell_completion import CompletionItem
+
     return [CompletionItem(incomplete, type="file")]
 
 
 def complete_trees(_ctx: Context, _param: Parameter, incomplete: str) -> list[CompletionItem]:
     """Return the trees that come with mdtree; where none begins like this, files."""
+    from click.shell_completion import CompletionItem
+
     from mdtree.trees.bundled import tree_names
 
     names = [name for name in tree_names() if name.startswith(incomplete)]
@@ -65,6 +71,8 @@ def complete_modes(_ctx: Context, _param: Parameter, incomplete: str) -> list[Co
 
 def complete_listed(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
     """Complete the last name of a list, which names no name twice."""
+    from click.shell_completion import CompletionItem
+
     before, comma, last = incomplete.rpartition(",")
     there = before.split(",")
     return [

@@ -18,7 +18,7 @@ Severity = Literal["error", "warning", "note"]
 Status = Literal["found", "passed", "not_checked", "ignored"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Check:
     """One thing that a diagnosis looks for."""
 

@@ -39,9 +39,8 @@ from mdtree.failure_modes import CONFIDENCE, FAILURE_MODES, TASKS
 from mdtree.messages import chance, percent, percent_below
 from mdtree.rows import Fact, Row, remaining, with_chance
 from mdtree.trees import SavedTree
-from mdtree.trees.binning import Floats
+from mdtree.trees.arrays import Floats, first_best
 from mdtree.trees.gain_model import answer_set
-from mdtree.trees.posterior import first_best
 from mdtree.version import __version__
 
 __all__ = ["Diagnoser", "with_facts"]

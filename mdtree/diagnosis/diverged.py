@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mdtree.diagnosis.advised_change import SMALLER
+from mdtree.diagnosis.change_size import SMALLER
 from mdtree.diagnosis.recommendation import change_step
 from mdtree.diagnosis.remarks import Remark
 from mdtree.diagnosis.verdict_record import Basis, DecisionStep, Verdict, certain_verdict

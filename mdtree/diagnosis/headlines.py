@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from mdtree.diagnosis.headline_words import (
     AS_IT_IS,
@@ -20,10 +21,12 @@ from mdtree.diagnosis.headline_words import (
     WRONG,
     WRONG_FACT,
 )
-from mdtree.diagnosis.trajectory import Trajectory
 from mdtree.diagnosis.verdict_record import Gain, Verdict
 from mdtree.failure_modes import FAILURE_MODES, REMEDIES
 from mdtree.messages import percent, percent_below, plural, shortened, shortened_within
+
+if TYPE_CHECKING:
+    from mdtree.diagnosis.trajectory import Trajectory
 
 __all__ = ["headline", "headline_of_all", "main_gain"]
 

@@ -12,10 +12,9 @@ from mdtree.rows import FACTS as AMOUNTS
 from mdtree.rows import QUANTITIES, Measured, Missing, Row
 from mdtree.rows.training_words import TRAINING_WORDS, is_known_word
 from mdtree.trees import FEATURES
-from mdtree.trees.binning import Floats
+from mdtree.trees.arrays import Floats, first_best
 from mdtree.trees.feature_sets import is_in_files
 from mdtree.trees.feature_values import numbers_of
-from mdtree.trees.posterior import first_best
 
 __all__ = [
     "FACTS",

@@ -32,7 +32,7 @@ from mdtree.rows import (
     remaining,
 )
 from mdtree.trees import FEATURES
-from mdtree.trees.binning import Floats
+from mdtree.trees.arrays import Floats
 from mdtree.trees.feature_values import computed, numbers_of
 from mdtree.trees.quantiles import normal_quantiles
 

@@ -16,9 +16,8 @@ from mdtree.diagnosis.missing import missing_measurements
 from mdtree.diagnosis.resampling import resampled_rows
 from mdtree.diagnosis.verdict_record import MissingMeasurement, OutOfDistribution
 from mdtree.rows import Row
-from mdtree.trees.binning import Floats
+from mdtree.trees.arrays import Floats, first_best
 from mdtree.trees.gain_model import little_known
-from mdtree.trees.posterior import first_best
 
 __all__ = ["Prediction", "predictions"]
 

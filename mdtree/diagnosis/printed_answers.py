@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mdtree.diagnosis.advised_change import change_of
+from mdtree.diagnosis.change_size import change_of
 from mdtree.diagnosis.diagnoser import Diagnoser
 from mdtree.diagnosis.explanation import explaining_tree
 from mdtree.diagnosis.recommendation import measured_accuracy
@@ -21,9 +21,8 @@ from mdtree.diagnosis.target import target_of
 from mdtree.failure_modes import REMEDIES
 from mdtree.rows import Row
 from mdtree.trees import Leaf, SavedTree
-from mdtree.trees.binning import Floats
+from mdtree.trees.arrays import Floats, first_best
 from mdtree.trees.node import ends
-from mdtree.trees.posterior import first_best
 
 __all__ = ["Agreement", "agreement_of_lines", "is_same_gain"]
 

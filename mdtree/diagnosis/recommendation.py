@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from mdtree.diagnosis.advised_change import change_of, changed
+from mdtree.diagnosis.change_size import change_of, changed
 from mdtree.diagnosis.missing import FACTS, NOT_MEASURED, NOT_POSITIVE, PAIRS, facts_of
 from mdtree.diagnosis.prediction import Prediction
 from mdtree.diagnosis.remarks import STABLE

@@ -172,7 +172,7 @@ def roughness(features: Collection[str], row: Row, stability: float | None) -> R
     )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Case:
     """All that is known when a group is checked."""
 

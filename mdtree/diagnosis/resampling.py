@@ -13,7 +13,7 @@ import numpy as np
 
 from mdtree.rows import QUANTITIES, Measured, Row
 from mdtree.trees import FEATURES, SavedTree
-from mdtree.trees.binning import Floats
+from mdtree.trees.arrays import Floats
 from mdtree.trees.feature import identity, log
 from mdtree.trees.feature_values import computed, numbers_of
 

@@ -21,7 +21,7 @@ __all__ = ["ChosenTree", "can_be_diagnosed", "choose_tree", "diagnoser_for", "tr
 _TASK = "failure"  # the task that can answer with every mode
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class ChosenTree:
     """A tree and the reason for choosing it."""
 

@@ -24,7 +24,7 @@ from mdtree.diagnosis.missing import missing_by_metric
 from mdtree.diagnosis.printed_answers import agreement_of_lines
 from mdtree.diagnosis.target import target_of
 from mdtree.rows import Row
-from mdtree.trees.binning import Floats
+from mdtree.trees.arrays import Floats
 
 __all__ = ["Prospect", "next_metric", "prospects"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from mdtree.diagnosis.verdict_record import (
     Basis,
@@ -26,12 +25,6 @@ _WHOLE = 100.0
 _MODE = "none"
 
 
-@dataclass(frozen=True)
-class _Accuracy:
-    value: float
-    stderr: float
-
-
 def target_of(row: Row) -> Target | None:
     """Compare the test accuracy of a row with its target; None without a target."""
     if TARGET not in row.facts:
@@ -43,11 +36,12 @@ def target_of(row: Row) -> Target | None:
     measured = _measured(row)
     if isinstance(measured, str):
         return Target(accuracy=aim, missing=measured)
-    noise = _ERRORS * measured.stderr
-    gap = max(aim - measured.value, 0.0)
+    accuracy, stderr = measured
+    noise = _ERRORS * stderr
+    gap = max(aim - accuracy, 0.0)
     return Target(
         accuracy=aim,
-        measured=measured.value,
+        measured=accuracy,
         gap=gap,
         noise=noise,
         is_reached=gap <= min(noise, _LITTLE),
@@ -89,7 +83,7 @@ def reached_verdict(row: Row, target: Target, basis: Basis, confidence: float) -
     )
 
 
-def _measured(row: Row) -> _Accuracy | str:
+def _measured(row: Row) -> tuple[float, float] | str:
     """Return the test accuracy with its standard error, or why it is not known."""
     error = row.quantities.get("test_error")
     try:
@@ -99,5 +93,5 @@ def _measured(row: Row) -> _Accuracy | str:
             return error.missing
         return "the test accuracy was not measured"
     if isinstance(error, Measured) and number_of(row, "test_accuracy") is None:
-        return _Accuracy(accuracy, error.stderr or 0.0)
-    return _Accuracy(accuracy, 0.0)  # a fact has no error
+        return accuracy, error.stderr or 0.0
+    return accuracy, 0.0  # a fact has no error

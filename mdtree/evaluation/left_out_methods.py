@@ -14,7 +14,7 @@ from mdtree.failure_modes import TASKS, RoomForImprovement
 from mdtree.labelling import Label, label_rows, room_for_improvement
 from mdtree.rows import Row
 from mdtree.trees import COMPARABLE, LANDSCAPE, TRAINING, GainRegression, feature_matrix
-from mdtree.trees.binning import Floats
+from mdtree.trees.arrays import Floats
 from mdtree.trees.feature_sets import known_from_files, known_from_weights
 from mdtree.trees.fit import features_of, relative_gains, relative_margins
 from mdtree.trees.gain_model import NOISE, little_known

@@ -19,7 +19,7 @@ from mdtree.trees import (
     PublishedTree,
     template_features,
 )
-from mdtree.trees.binning import Floats
+from mdtree.trees.arrays import Floats
 from mdtree.trees.fit import make_estimator
 
 __all__ = ["METHODS", "Method"]

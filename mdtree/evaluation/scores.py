@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mdtree.failure_modes import RoomForImprovement, best_gain, step_gain
-from mdtree.trees.binning import Floats
+from mdtree.trees.arrays import Floats
 
 __all__ = ["LEAST", "MethodScores", "calibration_error", "scored"]
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mdtree.render.plot import linear
-from mdtree.trees.binning import Floats
+from mdtree.trees.arrays import Floats
 
 __all__ = ["Scale", "contours", "regions", "scale"]
 

@@ -11,7 +11,7 @@ from mdtree.render.formatting import fixed
 from mdtree.render.svg import Figure, Markup, element, picture
 from mdtree.render.table import Cell, left_out, lines, name_of, numeric
 from mdtree.rows import Row
-from mdtree.trees.binning import Floats
+from mdtree.trees.arrays import Floats
 
 __all__ = ["layers_matrix", "members_matrix"]
 

@@ -16,7 +16,7 @@ from mdtree.render.plot import PlotAxis, linear
 from mdtree.render.svg import Figure, Markup, element, path, picture
 from mdtree.render.table import lines, name_of, numeric
 from mdtree.rows import Row
-from mdtree.trees.binning import Floats
+from mdtree.trees.arrays import Floats
 
 __all__ = ["surface"]
 

@@ -34,7 +34,7 @@ class Damaged:
     reason: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Line:
     """A line of a file, and its content."""
 

@@ -7,7 +7,7 @@ the annotations say.  Of everything else nothing is said: None is returned, and 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache, partial
 from types import NoneType, UnionType
@@ -130,7 +130,7 @@ def _instance(kind: Any) -> _Read:
 
 def _within(kind: Any, *marks: Any) -> _Read:
     """Read a value that has limits; what else is in an annotation only concerns pydantic."""
-    limits = {name: limit for mark in marks for name, limit in getattr(mark, "limits", {}).items()}
+    limits = _limits(marks)
     read = _reader(kind)
     checks = [_LIMITS[name](limit) for name, limit in limits.items() if name != "strict"]
     if not checks:
@@ -144,6 +144,10 @@ def _within(kind: Any, *marks: Any) -> _Read:
         return found
 
     return read_within
+
+
+def _limits(marks: Iterable[Any]) -> dict[str, Any]:
+    return {name: limit for mark in marks for name, limit in getattr(mark, "limits", {}).items()}
 
 
 _LIMITS: dict[str, Callable[[float], Callable[[Any], bool]]] = {
@@ -195,14 +199,38 @@ def _named(name: Any, kind: Any) -> _Read:
 
 
 def _list(kind: Any) -> _Read:
-    read = _reader(kind)
+    read, ends = _reader(kind), _ends(kind)
 
     def read_all(value: Any) -> list[Any]:
         if type(value) is not list and type(value) is not tuple:
             raise _NotPlainError
+        if ends is not None and _are_floats(value, *ends):
+            return list(value)
         return [read(each) for each in value]
 
     return read_all
+
+
+def _ends(kind: Any) -> tuple[float, float] | None:
+    """Return the least and the largest float of a type; None if it has others or other limits."""
+    if kind is float:
+        return -math.inf, math.inf
+    if get_origin(kind) is not Annotated or get_args(kind)[0] is not float:
+        return None
+    limits = _limits(get_args(kind)[1:])
+    if not limits.keys() <= {"ge", "le"}:
+        return None
+    return limits.get("ge", -math.inf), limits.get("le", math.inf)
+
+
+def _are_floats(values: Sequence[Any], least: float, most: float) -> bool:
+    """Return whether all are floats within limits: long lists are checked as a whole."""
+    return (
+        set(map(type, values)) == {float}
+        and all(map(math.isfinite, values))
+        and least <= min(values)
+        and max(values) <= most
+    )
 
 
 def _tuple(*kinds: Any) -> _Read:

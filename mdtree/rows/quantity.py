@@ -55,7 +55,7 @@ AMOUNT = Range(0)
 SIMILARITY = Range(-1, 1)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Quantity:
     """One measurable number of a group."""
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from mdtree.trees.arrays import DECIMALS, Floats, Ints
 from mdtree.trees.template import (
-    DECIMALS,
     Question,
     Template,
     answers,
@@ -25,17 +25,12 @@ from mdtree.trees.template import (
 
 __all__ = [
     "BinnedCounts",
-    "Floats",
-    "Ints",
     "belief",
     "cells_of",
     "collect",
     "complete_rows",
     "continued",
 ]
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.intp]
 
 _DEGREES = 4  # of freedom of the beliefs (Student's t)
 _QUANTILES = 9  # of a belief that are cuts, from 0.03 to 0.97
@@ -61,6 +56,11 @@ class BinnedCounts:
                 f"a shape answers {strange[0]!r}, which is not among the classes "
                 f"{', '.join(self.classes)}"
             )
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Return the features that its template asks for, each once, in order."""
+        return template_features(self.shape)
 
     def extended(self, cells: Ints, labels: Ints) -> BinnedCounts:
         """Return the counts with more groups, given by their cells."""

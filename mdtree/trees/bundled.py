@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,8 +26,7 @@ __all__ = [
 ]
 
 _PACKED = ".jsonl.gz"
-_HEAD = 4096  # bytes of a tree, in which we have written what it is for
-_WORD = re.compile(r'^  "(task|protocol|groups)": "?([^",]*)"?,$', re.MULTILINE)
+_WORDS = {"task", "protocol", "groups"}  # what a tree is for
 _DATA = Path(__file__).parent.parent / "data"
 
 # the table published with the MD tree paper; its source and licence lie beside it
@@ -123,8 +121,13 @@ def _shipped(path: Path) -> SavedTree:
 
 @functools.cache
 def _head(path: Path) -> TreeHead:
-    with path.open("rb") as file:
-        words = dict(_WORD.findall(file.read(_HEAD).decode(errors="replace")))
+    words: dict[str, str] = {}
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            name, _, value = line.strip(" ,\n").partition(": ")
+            words[name.strip('"')] = value.strip('"')
+            if words.keys() >= _WORDS:  # after a few lines
+                break
     return TreeHead(task=words["task"], protocol=words["protocol"], groups=int(words["groups"]))
 
 

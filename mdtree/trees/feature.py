@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mdtree.trees.binning import Floats
+from mdtree.trees.arrays import Floats
 
 __all__ = [
     "Feature",
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Feature:
     """One number that a tree can ask about."""
 

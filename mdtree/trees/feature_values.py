@@ -16,9 +16,9 @@ from mdtree.labelling import number_of
 from mdtree.messages import nearest
 from mdtree.rows import Measured, Row
 from mdtree.rows.training_words import TRAINING_WORDS
+from mdtree.trees.arrays import DECIMALS
 from mdtree.trees.feature import Feature, identity
 from mdtree.trees.features import FEATURES
-from mdtree.trees.template import DECIMALS
 
 __all__ = ["computed", "feature_matrix", "numbers_of"]
 

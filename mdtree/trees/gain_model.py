@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mdtree.failure_modes import REMEDIES
-from mdtree.trees.binning import Floats
+from mdtree.trees.arrays import Floats
 from mdtree.trees.boosted_trees import BoostedTrees
 from mdtree.trees.feature_sets import is_told, known_from_files
 from mdtree.trees.file_numbers import STRICT, Number
@@ -95,14 +95,15 @@ class GainModel:
 
     def outcomes(self, matrix: Floats, features: Sequence[str], classes: Sequence[str]) -> Outcomes:
         """Return what is expected of each line of features."""
-        values = self.regression.values(matrix)
+        lines = self.regression.scaled(matrix)
+        values = self.regression.values_at(lines)
         probable = shares(
             values,
             noise_of(matrix, features),
             classes,
             self.scale,
             error_of(matrix, features),
-            boosted=self._boosted_chances(matrix),
+            boosted=None if self.boosted is None else self.boosted.chances(lines),
         )
         little = little_known(matrix, features)
         probable[little] **= _LITTLE_KNOWN
@@ -122,11 +123,6 @@ class GainModel:
     ) -> Floats:
         """Return the probability of each class for each line."""
         return self.outcomes(matrix, features, classes).probabilities
-
-    def _boosted_chances(self, matrix: Floats) -> dict[str, Floats] | None:
-        if self.boosted is None:
-            return None
-        return self.boosted.chances(self.regression.scaled(matrix))
 
     def within(self, remedy: str, expected: Floats | float) -> Floats:
         """Return expected gains, but no more or less than such groups did gain."""

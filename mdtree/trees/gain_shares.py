@@ -38,7 +38,7 @@ from typing import Annotated
 import numpy as np
 
 from mdtree.failure_modes import COMPARISONS, REMEDIES, TASKS, remedies
-from mdtree.trees.binning import Floats
+from mdtree.trees.arrays import Floats
 from mdtree.trees.file_numbers import STRICT, Limits, Positive
 
 __all__ = ["UNLIMITED", "GainScale", "shares"]

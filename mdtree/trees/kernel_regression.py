@@ -18,8 +18,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from mdtree.trees.binning import Floats
-from mdtree.trees.template import DECIMALS
+from mdtree.trees.arrays import DECIMALS, Floats
 
 __all__ = [
     "KernelRegression",
@@ -50,8 +49,9 @@ class QuantileScale:
     def _knots(self) -> tuple[Floats, Floats]:
         """Return the distinct quantiles and the place of each; equal ones share the middle."""
         places = _places(len(self.quantiles))
-        values, which = np.unique(self.quantiles, return_inverse=True)
-        return values, np.bincount(which, places) / np.bincount(which)
+        is_new = np.append(True, self.quantiles[1:] > self.quantiles[:-1])
+        which = is_new.cumsum() - 1
+        return self.quantiles[is_new], np.bincount(which, places) / np.bincount(which)
 
     def __call__(self, values: Floats) -> Floats:
         """Scale values; those beyond the training groups are clipped to the last of them."""
@@ -111,8 +111,11 @@ class KernelRegression:
 
     def values(self, matrix: Floats) -> dict[str, Floats]:
         """Compute each target for each line."""
+        return self.values_at(self.scaled(matrix))
+
+    def values_at(self, lines: Floats) -> dict[str, Floats]:
+        """Compute each target for lines whose columns are on the common scale."""
         means, weights = self._weights
-        lines = self.scaled(matrix)
         sums = np.empty((len(lines), len(means)))
         for start in range(0, len(lines), _BLOCK):
             block = slice(start, start + _BLOCK)

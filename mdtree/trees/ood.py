@@ -26,7 +26,7 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
-from mdtree.trees.binning import Floats
+from mdtree.trees.arrays import Floats
 from mdtree.trees.file_numbers import STRICT, Limits, Number
 from mdtree.trees.quantiles import (
     LEVELS,
@@ -250,7 +250,8 @@ def _normal_distance(correlation: Floats) -> float:
     values = np.linalg.eigvalsh(correlation).clip(min=0)
     weights = values / (values + _RIDGE)
     mean, square = weights.sum() / len(values), (weights**2).sum() / len(values) ** 2
-    return math.sqrt(chi_square_quantile(mean**2 / square, _OUTSIDE) * square / mean)
+    freedom = float(mean**2 / square)  # the loops are faster with floats of Python
+    return math.sqrt(chi_square_quantile(freedom, _OUTSIDE) * square / mean)
 
 
 def _rounded(matrix: Floats) -> tuple[tuple[float, ...], ...]:

@@ -21,13 +21,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mdtree.trees.binning import BinnedCounts, Floats, Ints, belief, cells_of
+from mdtree.trees.arrays import Floats, Ints, first_best
+from mdtree.trees.binning import BinnedCounts, belief, cells_of
 from mdtree.trees.node import Leaf, Node, Split, weight_of
 from mdtree.trees.template import Question, Template, TemplateLeaf, from_scale, questions_of
 
-__all__ = ["Posterior", "averaged", "first_best", "posterior"]
-
-_TIE = 1e-9  # precision of sums of probabilities and their logarithms
+__all__ = ["Posterior", "averaged", "posterior"]
 
 
 @dataclass(frozen=True)
@@ -164,11 +163,6 @@ def _sum_subtree(binned: BinnedCounts, template: Template, path: _Path, number: 
         share=weights / total,
         best=first_best(best),
     )
-
-
-def first_best(values: Floats) -> Ints:
-    """Return the first of the largest along the last axis; rounding does not break a tie."""
-    return np.asarray((values >= values.max(axis=-1, keepdims=True) - _TIE).argmax(axis=-1))
 
 
 def _sum_leaf(binned: BinnedCounts, leaf: TemplateLeaf, path: _Path) -> _LeafSum:

@@ -21,7 +21,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from mdtree.trees.binning import Floats
+from mdtree.trees.arrays import Floats
 
 __all__ = [
     "LEVELS",

@@ -10,7 +10,7 @@ from typing import Annotated
 import numpy as np
 
 from mdtree.failure_modes import COMPARISONS, REMEDIES, TASKS
-from mdtree.trees.binning import Floats
+from mdtree.trees.arrays import Floats
 from mdtree.trees.boosted_trees import DEEPEST, BoostedTrees
 from mdtree.trees.features import FEATURES
 from mdtree.trees.file_numbers import STRICT, Limits, Number, Positive, Share, unpacked
@@ -29,8 +29,10 @@ _LARGEST_WEIGHT = 1e300
 _FARTHEST = 1e6  # of a centre, on a scale where few are beyond 3
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class _PlainBoostedTrees:
+    """The form of boosted trees in a file."""
+
     __pydantic_config__ = STRICT
 
     classes: Annotated[list[str], Limits(min_length=2, max_length=len(_CLASSES))]
@@ -43,7 +45,7 @@ class _PlainBoostedTrees:
     values: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class PlainGainModel:
     """The form of a regression of gains in a file."""
 

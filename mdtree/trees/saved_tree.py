@@ -5,22 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
 from mdtree.exceptions import ProtocolError
 from mdtree.failure_modes import COMPARISONS, REMEDIES, TASKS
 from mdtree.rows import Row
-from mdtree.trees.binning import BinnedCounts, Floats
+from mdtree.trees.arrays import Floats
 from mdtree.trees.feature_values import feature_matrix
 from mdtree.trees.features import FEATURES
 from mdtree.trees.file_numbers import STRICT, Limits
 from mdtree.trees.gain_model import STEPS, GainModel
 from mdtree.trees.node import Leaf, Node, ends, leaves
 from mdtree.trees.ood import OutOfDistribution, TrainingDistribution
-from mdtree.trees.posterior import averaged, posterior
-from mdtree.trees.template import template_features
+
+if TYPE_CHECKING:
+    from mdtree.trees.binning import BinnedCounts
 
 __all__ = [
     "FORMAT",
@@ -38,7 +39,7 @@ _MOST_NODES = 20_000
 _DEEPEST = 100  # nodes on a way down
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class PlainTree:
     """A tree, the question that it answers, and a description of its training groups."""
 
@@ -114,6 +115,8 @@ def probabilities(saved: SavedTree, matrix: Floats) -> Floats:
         return saved.gain_model.probabilities(matrix, saved.features, saved.classes)
     columns = {name: number for number, name in enumerate(saved.features)}
     if saved.components:
+        from mdtree.trees.posterior import averaged, posterior  # late: many trees have none
+
         posteriors = [(weight, posterior(binned)) for weight, binned in saved.components]
         return averaged(posteriors, matrix, columns)
     shares = np.zeros((len(matrix), len(saved.classes)))
@@ -173,7 +176,7 @@ def _check_leaf(leaf: Leaf, classes: Sequence[str]) -> None:
 
 
 def _check_asked(saved: SavedTree) -> None:
-    needed = [name for _, binned in saved.components for name in template_features(binned.shape)]
+    needed = [name for _, binned in saved.components for name in binned.features]
     described = saved.population.quantiles if saved.population is not None else ()
     for name in (*needed, *_features(saved.tree), *saved.ranges, *described):
         if name not in saved.features:

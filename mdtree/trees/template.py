@@ -17,11 +17,11 @@ from typing import Annotated, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mdtree.trees.arrays import DECIMALS
 from mdtree.trees.file_numbers import STRICT, Number, Positive
 from mdtree.trees.node import OneKind
 
 __all__ = [
-    "DECIMALS",
     "FAMILIES",
     "PUBLISHED",
     "Family",
@@ -38,8 +38,6 @@ __all__ = [
 ]
 
 Scale = Literal["linear", "log", "arcsinh"]
-
-DECIMALS = 12  # of a logarithm, as trees compare it
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from mdtree.diagnosis import Diagnoser, NothingAdvisedError, advised_changes, advised_remedy
-from mdtree.diagnosis.advised_change import change_of
+from mdtree.diagnosis.change_size import change_of
 from mdtree.exceptions import MdtreeError
 from mdtree.rows import GroupFailure
 from mdtree.trees import Leaf

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from mdtree.diagnosis import Gain
-from mdtree.diagnosis.advised_change import change_of
+from mdtree.diagnosis.change_size import change_of
 from mdtree.diagnosis.recommendation import change_step, deciding_step, gains
 from mdtree.diagnosis.verdict_record import MissingMeasurement
 from mdtree.failure_modes import FAILURE_MODES, REMEDIES, TASKS

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import subprocess
 import sys
 from copy import deepcopy
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -19,7 +21,8 @@ from mdtree.rows.forms import adapter_of
 from mdtree.rows.plain import plain
 from mdtree.rows.row import Copy, Detail, Measured, Missing, Row, row_from_json, row_to_json
 from mdtree.trees.bundled import shipped_rows, shipped_trees
-from mdtree.trees.reading import _File
+from mdtree.trees.file_numbers import Number, Share
+from mdtree.trees.reading_posterior import _File
 from mdtree.trees.writing import write_tree
 
 ROW = {
@@ -216,18 +219,55 @@ def test_values_are_checked_and_converted_when_they_are_created():
         Detail(columns={"x": (1.0,), "y": ()})
 
 
-def test_a_verdict_from_rows_needs_no_pydantic(tmp_path):
+NEEDLESS = """
+    pydantic yaml scipy torch click.shell_completion mdtree.trees.binning mdtree.trees.posterior
+    mdtree.trees.template mdtree.trees.reading_posterior mdtree.diagnosis.posterior_mixture
+    mdtree.diagnosis.trajectory mdtree.diagnosis.advised_change
+"""
+
+
+def test_a_verdict_from_rows_starts_soon(tmp_path):
     row = shipped_rows("digits-standard-1")[0]
     (tmp_path / "rows.jsonl").write_bytes(row_to_json(row) + b"\n")
     code = (
-        "import sys; from mdtree.cli import main\n"
+        "import gc, json, sys; from mdtree.cli import main\n"
         "try: main(['diagnose', 'rows.jsonl'])\n"
-        "except SystemExit: print({'pydantic', 'yaml', 'scipy', 'torch'} & set(sys.modules))"
+        "except SystemExit: print(json.dumps([gc.get_freeze_count(), *sys.modules]))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=tmp_path
     )
-    assert done.stdout.splitlines()[-1] == "set()"
+    frozen, *loaded = json.loads(done.stdout.splitlines()[-1])
+    assert not set(NEEDLESS.split()) & set(loaded)
+    # the slow part of NumPy's start is to be loaded from deep within other imports
+    assert loaded.index("numpy") < loaded.index("mdtree.diagnosis.diagnoser")
+    assert frozen > 10_000  # objects of modules, which are not looked through for garbage
+
+
+@pytest.mark.parametrize("kind", [list[float], list[Number], tuple[Share, ...]])
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        [0.25, 0.5],
+        [],
+        [0.25, 1],
+        [0.25, True],
+        [0.25, None],
+        [0.25, "1"],
+        [0.5, math.nan, 0.25],
+        [math.inf],
+        [-math.inf, 0.5],
+        [0.0, 1.0, -0.0],
+        [1.0000001, 0.5],
+        [-0.1],
+        [1e301],
+    ],
+)
+def test_many_numbers_are_read_as_each_of_them(kind, numbers):
+    each = [plain(get_args(kind)[0], number) for number in numbers]
+    found = plain(kind, numbers)
+    assert found is None if None in each else list(found) == each
+    assert set(map(type, found or ())) <= {float}
 
 
 def test_a_name_that_stands_twice_is_left_to_pydantic(monkeypatch):

@@ -16,7 +16,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mdtree.messages import nearest
-from mdtree.trees.binning import Floats
+from mdtree.trees.arrays import Floats
 from mdtree.trees.node import Node, ends
 
 __all__ = ["Labels", "TreeEstimator", "as_float32", "coded"]

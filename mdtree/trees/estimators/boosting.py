@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mdtree.trees.binning import Floats
+from mdtree.trees.arrays import Floats
 from mdtree.trees.boosted_trees import NEVER_ABOVE, BoostedTrees
 
 __all__ = ["boosted"]

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.tree import DecisionTreeClassifier
 
-from mdtree.trees.binning import Floats
+from mdtree.trees.arrays import Floats
 from mdtree.trees.estimators.base import TreeEstimator, as_float32
 from mdtree.trees.node import KNOWN, Leaf, Node, Split
 from mdtree.trees.template import (

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from mdtree.rows import QUANTITIES
-from mdtree.trees.binning import Floats
+from mdtree.trees.arrays import Floats
 from mdtree.trees.feature_sets import LOGGED, known_from_files
 from mdtree.trees.features import FEATURES
 

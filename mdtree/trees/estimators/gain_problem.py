@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mdtree.trees.binning import Floats
+from mdtree.trees.arrays import Floats
 from mdtree.trees.boosted_trees import BoostedTrees
 from mdtree.trees.estimators.boosting import boosted
 from mdtree.trees.estimators.copies import copies

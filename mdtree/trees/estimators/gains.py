@@ -16,7 +16,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mdtree.trees.binning import Floats
+from mdtree.trees.arrays import Floats
 from mdtree.trees.estimators.base import Labels, TreeEstimator
 from mdtree.trees.estimators.cart import CartTree
 from mdtree.trees.estimators.gain_problem import GainProblem, KernelSettings

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mdtree.trees.binning import Floats
+from mdtree.trees.arrays import Floats
 from mdtree.trees.kernel_regression import KernelRegression, QuantileScale, kernel
 
 __all__ = ["KernelProblem", "KernelSums"]

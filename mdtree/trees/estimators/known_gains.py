@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mdtree.failure_modes import COMPARISONS, TASKS, remedies
-from mdtree.trees.binning import Floats
+from mdtree.trees.arrays import Floats
 from mdtree.trees.gain_model import STEP_DOUBLINGS, STEPS
 
 __all__ = ["KnownGains", "Margins"]

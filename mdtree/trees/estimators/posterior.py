@@ -17,11 +17,12 @@ from numpy.typing import ArrayLike, NDArray
 from mdtree.exceptions import MdtreeError
 from mdtree.failure_modes import TASKS
 from mdtree.messages import nearest
-from mdtree.trees.binning import BinnedCounts, Floats, collect, complete_rows, continued
+from mdtree.trees.arrays import Floats, first_best
+from mdtree.trees.binning import BinnedCounts, collect, complete_rows, continued
 from mdtree.trees.estimators.base import Labels, TreeEstimator, coded
 from mdtree.trees.estimators.cart import grow_template
 from mdtree.trees.feature_sets import LANDSCAPE
-from mdtree.trees.posterior import averaged, first_best, posterior
+from mdtree.trees.posterior import averaged, posterior
 from mdtree.trees.template import FAMILIES, Family, template_features
 
 __all__ = ["PosteriorTree"]

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mdtree.exceptions import MdtreeError
 from mdtree.messages import nearest
-from mdtree.trees.binning import Floats
+from mdtree.trees.arrays import Floats
 from mdtree.trees.estimators.base import TreeEstimator, coded
 from mdtree.trees.node import Leaf, Node, Split, weight_of
 from mdtree.trees.template import (

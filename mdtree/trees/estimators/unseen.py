@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mdtree.trees.binning import Floats
+from mdtree.trees.arrays import Floats
 from mdtree.trees.boosted_trees import BoostedTrees
 from mdtree.trees.estimators.known_gains import KnownGains
 from mdtree.trees.gain_model import COVERAGES, GainRange
