@@ -10,7 +10,7 @@ from mdtree.diagnosis.missing import not_run
 from mdtree.diagnosis.verdict_record import Verdict
 from mdtree.labelling import number_of
 from mdtree.rows import QUANTITIES, Measured, Row, remaining
-from mdtree.rows.facts import LATE_GAIN, LATE_LOSS_DROP
+from mdtree.rows.facts import ITEMS_OF_DATA, LATE_GAIN, LATE_LOSS_DROP
 from mdtree.trees import FEATURES, Leaf, SavedTree
 
 __all__ = [
@@ -64,6 +64,7 @@ def _remarks(saved: SavedTree, row: Row, *others: Remark | None) -> Iterator[Rem
         yield Remark(
             "MD306", "no network was run, and verdicts from files alone are wrong more often"
         )
+    yield from _other_amount(row)
     fault = worse_than_chance(row)
     if fault is not None:
         yield Remark("MD405", f"{fault}: are the labels wrong, or in another order?")
@@ -74,6 +75,15 @@ def _remarks(saved: SavedTree, row: Row, *others: Remark | None) -> Iterator[Rem
             else "the group was only partly measured"
         )
         yield Remark("MD304", f"{problem}: {row.failure.reason}")
+
+
+def _other_amount(row: Row) -> Iterator[Remark]:
+    """Yield what settings tell against the number of training items that the data hold."""
+    amount = number_of(row, "data_amount")
+    if row.provenance is None or amount is None:
+        return
+    used = f"{ITEMS_OF_DATA} {amount:.15g}:"  # not so where the user has stated another number
+    yield from (Remark("MD402", note) for note in row.provenance.notes if used in note)
 
 
 def ended_early(row: Row, likely: str) -> Remark | None:
