@@ -14,13 +14,13 @@ from mdtree.rows.facts import ITEMS_OF_DATA, LATE_GAIN, LATE_LOSS_DROP
 from mdtree.trees import FEATURES, Leaf, SavedTree
 
 __all__ = [
-    "STABLE",
     "Case",
     "Look",
     "Outcome",
     "Remark",
     "disagreement",
     "ended_early",
+    "is_stable",
     "remarks_on",
     "roughness",
     "second_half",
@@ -34,7 +34,7 @@ _WORSE = 2.0  # points above chance: a network that knows one class alone is the
 _RISE = 3.0  # points of test accuracy
 _NOISE = 2.0  # standard errors of the test error, at least
 _DROP, _DROP_ALONE = 3.0, 5.0  # percent of the test loss, beside the accuracy and alone
-STABLE = 0.9  # share of resamples with the same answer from which error bars do no harm
+_STABLE = 0.9  # share of resamples with the same answer from which error bars do no harm
 
 
 @dataclass(frozen=True)
@@ -154,12 +154,17 @@ def disagreement(saved: SavedTree, leaf: Leaf, likely: str) -> Remark | None:
     )
 
 
+def is_stable(stability: float) -> bool:
+    """Return whether so few resamples change the answer that error bars do no harm."""
+    return stability >= _STABLE
+
+
 def roughness(features: Collection[str], row: Row, stability: float | None) -> Remark | None:
     """Return a remark if measurements are too rough for a stable verdict.
 
     `features` are those that the tree asks for.
     """
-    if stability is None or stability >= STABLE:
+    if stability is None or is_stable(stability):
         return None
     needs = {need for name in features for need in FEATURES[name].needs}
     stopped = remaining(row)  # on purpose: the verdict needs no more

@@ -8,7 +8,7 @@ import pytest
 
 from mdtree.diagnosis import CHECKS, ignore_checks
 from mdtree.diagnosis.headlines import headline
-from mdtree.diagnosis.remarks import ended_early
+from mdtree.diagnosis.remarks import ended_early, is_stable
 from mdtree.rows import Copy, GroupFailure, Measured, Missing
 from tests.support.checked import GAINS, ONE, judged, origin, outcome, row
 from tests.support.small_gain_models import constant, gain_tree, question
@@ -388,3 +388,8 @@ def test_settings_that_tell_of_other_training_items_are_a_warning():
     assert OTHER_AMOUNT in outcome(judged(group), "MD402")[1]
     stated = replace(group, facts={"data_amount": 90})  # by the user, who knows it
     assert OTHER_AMOUNT not in judged(stated).basis.warnings
+
+
+@pytest.mark.parametrize(("share", "stable"), [(0.0, False), (0.89, False), (0.9, True), (1, True)])
+def test_nine_of_ten_resamples_with_one_answer_are_stable(share, stable):
+    assert is_stable(share) is stable
