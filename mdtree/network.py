@@ -49,7 +49,7 @@ class Network:
     def conv_parameters(self) -> int:
         """Number of weights in convolutions."""
         convolutions = (part for part in self.module.modules() if isinstance(part, _ConvNd))
-        return sum(part.weight.numel() for part in convolutions)
+        return sum(map(_kernel_size, convolutions))
 
     def __call__(self, weights: Weights, batch: Batch) -> Tensor:
         """Run the module at `weights`; of an output with a field `logits`, return that field.
@@ -144,6 +144,17 @@ class Network:
         first: dict[int, str] = {}
         names = {name: first.setdefault(id(tensor), name) for name, tensor in tensors.items()}
         return {name: other for name, other in names.items() if other != name}
+
+
+def _kernel_size(part: nn.Module) -> int:
+    """Return the number of weights of a convolution, which need not keep them as its `weight`.
+
+    A class of the user may compute its kernel in each pass, from parameters of any name.
+    """
+    weight = getattr(part, "weight", None)
+    if isinstance(weight, Tensor):
+        return weight.numel()
+    return sum(each.numel() for each in part.parameters(recurse=False) if each.dim() > 2)  # noqa: PLR2004 - (out, in, places)
 
 
 def _is_of_transformers(module: nn.Module) -> bool:

@@ -1,14 +1,39 @@
-"""Opening a file of a stranger: it must be a file, and not something that never ends."""
+"""Opening a file of a stranger: it must be a file, and neither too large nor without an end."""
 
 from __future__ import annotations
 
 import errno
+import json
 import os
 import stat
 from io import BufferedReader
 from pathlib import Path
+from typing import Any
 
-__all__ = ["open_regular"]
+__all__ = ["TooLargeError", "open_regular", "read_json"]
+
+
+class TooLargeError(ValueError):
+    """A file is larger than what it may hold."""
+
+
+def read_json(path: Path, most: int) -> Any:
+    """Read JSON from a file of at most so many bytes.
+
+    Raises:
+        OSError: The file cannot be read.
+        TooLargeError: It has more bytes.
+        ValueError: It is not JSON in UTF-8, or nested too deeply.
+
+    """
+    with open_regular(path) as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise TooLargeError(f"more than {most >> 20} MiB")
+    try:
+        return json.loads(content.decode("utf-8-sig"))
+    except RecursionError as error:
+        raise ValueError(f"nested too deeply: {error}") from error
 
 
 def open_regular(path: Path) -> BufferedReader:

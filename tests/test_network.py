@@ -258,3 +258,34 @@ def test_a_scripted_module_is_run_at_other_weights():
     batch = torch.randn(3, 4), LABELS[:3]
     found = Network(model).with_weights(other.state_dict(), lambda run: run(batch))
     assert torch.equal(found, other(batch[0]))
+
+
+class OwnKernel(nn.Conv2d):
+    """A convolution that computes its kernel from what `keep` puts into it."""
+
+    def __init__(self, keep):
+        super().__init__(2, 3, 5)
+        kernel = self.weight
+        del self.weight
+        keep(self, kernel)
+
+    def forward(self, x):
+        return nn.functional.conv2d(x, self.kernel(), self.bias)
+
+
+def scaled(part, kernel):
+    part.direction = nn.Parameter(kernel.detach())
+    part.length = nn.Parameter(torch.ones(3, 1))
+    part.kernel = lambda: part.direction * part.length[:, :, None, None]
+
+
+def generated(part, kernel):
+    part.register_parameter("weight", None)
+    part.maker = nn.Linear(4, kernel.numel())
+    part.kernel = lambda: part.maker(torch.ones(4)).view(kernel.shape)
+
+
+@pytest.mark.parametrize(("keep", "count"), [(scaled, 3 * 2 * 5 * 5), (generated, 0)])
+def test_a_convolution_need_not_keep_its_weight(keep, count):
+    network = Network(nn.Sequential(OwnKernel(keep), nn.Conv1d(2, 3, 4)))
+    assert network.conv_parameters == count + 3 * 2 * 4

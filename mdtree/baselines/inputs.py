@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,7 @@ _LENGTH = 512  # tokens of a sequence that are read
 _DIMENSIONS = 3_072  # of what is given to a linear classifier
 _BUCKETS = 1_024  # in which tokens of a large vocabulary are counted, or dimensions to project to
 _DENSE = 16_384  # numbers; longer vectors are not multiplied by a matrix, which takes too long
+_LARGEST = 1e15  # whose squares are far from the largest float32
 _TOKENS = (torch.int32, torch.int64)  # what an embedding takes; smaller types are numbers
 
 
@@ -110,8 +112,11 @@ def as_inputs(train: Tensor, test: Tensor) -> tuple[Inputs, Inputs] | str:
     train, test = train.float(), test.float()
     if train.shape[1:] != test.shape[1:]:
         return "training and test inputs differ in shape"
-    if not all(bool(values.isfinite().all()) for values in (train, test)):
+    largest = [float(values.abs().max()) for values in (train, test)]
+    if not all(map(math.isfinite, largest)):
         return "inputs are not all finite"
+    if max(largest) > _LARGEST:  # what overflows gives classes as well, and wrong ones
+        return f"inputs reach {max(largest):.2g}, too large for sums of their squares"
     if train.dim() == 4:  # noqa: PLR2004 - (items, channels, rows, columns)
         return Pictures(train), Pictures(test)
     return Vectors(train), Vectors(test)

@@ -9,7 +9,6 @@ refused, and so is a setting that is not known here.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import re
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from mdtree.exceptions import UnreadableError
-from mdtree.regular_file import open_regular
+from mdtree.regular_file import TooLargeError, read_json
 
 __all__ = [
     "ADAPTER_CONFIG",
@@ -169,14 +168,12 @@ def missing_base(path: Path) -> UnreadableError:
 
 def _content(file: Path) -> dict[str, Any]:
     try:
-        with open_regular(file) as opening:
-            text = opening.read(_LARGEST + 1)
-        if len(text) > _LARGEST:
-            raise UnreadableError(f"{file} is too large: more than {_LARGEST >> 20} MiB")
-        content = json.loads(text.decode("utf-8-sig"))
+        content = read_json(file, _LARGEST)
     except OSError as error:
         raise UnreadableError(f"{file} cannot be read: {error.strerror or error}") from error
-    except (ValueError, RecursionError) as error:
+    except TooLargeError as error:
+        raise UnreadableError(f"{file} is too large: {error}") from error
+    except ValueError as error:
         raise UnreadableError(f"{file} is not JSON: {error!s:.200}") from error
     if not isinstance(content, dict):
         raise UnreadableError(f"{file} must hold a JSON object, got a {type(content).__name__}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any, TypeGuard
 from torch import Tensor
 
 from mdtree.checkpoints.adapters import ADAPTER_CONFIG
-from mdtree.regular_file import open_regular
+from mdtree.regular_file import read_json
 
 __all__ = ["counters_beside", "counters_in", "trained_steps"]
 
@@ -97,9 +96,7 @@ def counters_beside(weights: Path) -> dict[str, float]:
     if file.is_symlink() or not described:
         return {}  # a link may lead anywhere, and no trainer makes one
     try:
-        with open_regular(file) as opening:
-            text = opening.read(_LARGEST + 1)
-        return counters_in(json.loads(text)) if len(text) <= _LARGEST else {}
+        return counters_in(read_json(file, _LARGEST))
     except (OSError, ValueError, RecursionError):
         return {}  # counters are optional
 

@@ -84,8 +84,12 @@ def found_checks(checks: Iterable[CheckResult]) -> tuple[CheckResult, ...]:
 
 def ignore_checks(verdict: Verdict, ignored: Collection[str]) -> Verdict:
     """Return a verdict whose checks of some codes say that they were ignored, and no more."""
-    gone = {each.message for each in verdict.checks if each.code in ignored}
-    warnings = tuple(text for text in verdict.basis.warnings if text not in gone)
+    gone = [each.message for each in verdict.checks if each.code in ignored and each.is_found]
+    warnings = tuple(  # a message may say more than its warning, or hold several
+        text
+        for text in verdict.basis.warnings
+        if not any(shortened(text, _LONGEST) in message for message in gone)
+    )
     basis = replace(verdict.basis, warnings=warnings)
     return replace(verdict, checks=_left(verdict.checks, ignored), basis=basis)
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["headline", "headline_of_all", "main_gain"]
 
 _ENDED_EARLY = "training seems to have ended too early, so train longer "
-_LITTLE = 1.0  # points of test accuracy, below which nothing is much wrong
+_LITTLE = 1.0  # points of test accuracy; a change that brings less is not urgent
 _LONGEST = 60  # characters of a name inside a sentence
 _LONGEST_NAME, _END = 80, 39  # the same for a group, and how many of them are its end
 
@@ -138,9 +138,10 @@ def _of_fault(verdict: Verdict) -> str:
         return f"{_named(verdict.mode)} {how_sure}; {verdict.advice}"
     gain = main_gain(verdict)
     if gain is not None and gain.mean < _LITTLE and not verdict.is_broken:
+        # the fault is named, for its check is an error all the same (--fail-on)
         return (
-            f"there is little left to gain: what helps most is to {_do(verdict)} {how_sure}"
-            f"{_brings(verdict)}"
+            f"{_wrong(verdict)} {how_sure}, but there is little left to gain: what helps most is "
+            f"to {_do(verdict)}{_brings(verdict)}"
         )
     return f"{_wrong(verdict)} {how_sure}, so {_do(verdict)}{_brings(verdict)}"
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from mdtree.diagnosis.change_size import change_of, changed
 from mdtree.diagnosis.missing import FACTS, NOT_MEASURED, NOT_POSITIVE, PAIRS, facts_of
 from mdtree.diagnosis.prediction import Prediction
-from mdtree.diagnosis.remarks import STABLE
+from mdtree.diagnosis.remarks import is_stable
 from mdtree.diagnosis.verdict_record import Gain, MissingMeasurement, NextStep, Target
 from mdtree.exceptions import RowsError
 from mdtree.failure_modes import REMEDIES, TASKS, remedies
@@ -180,8 +180,8 @@ def deciding_step(
 ) -> NextStep:
     """Return what would decide between the answers, or the change to try where nothing would."""
     obtainable = [measurement for measurement in missing if _is_obtainable(measurement, row)]
-    is_stable = stability is not None and stability >= STABLE
-    if not obtainable and is_stable and likely != _NONE and expected_gains:
+    is_open = stability is None or not is_stable(stability)
+    if not obtainable and not is_open and likely != _NONE and expected_gains:
         step = change_step(likely, expected_gains)
         why = f"neither more seeds nor anything else would tell {likely} from the next answer"
         return replace(step, says=f"{why}, so try the change itself: {step.says}")

@@ -10,17 +10,17 @@ from mdtree.diagnosis.missing import not_run
 from mdtree.diagnosis.verdict_record import Verdict
 from mdtree.labelling import number_of
 from mdtree.rows import QUANTITIES, Measured, Row, remaining
-from mdtree.rows.facts import LATE_GAIN, LATE_LOSS_DROP
+from mdtree.rows.facts import ITEMS_OF_DATA, LATE_GAIN, LATE_LOSS_DROP
 from mdtree.trees import FEATURES, Leaf, SavedTree
 
 __all__ = [
-    "STABLE",
     "Case",
     "Look",
     "Outcome",
     "Remark",
     "disagreement",
     "ended_early",
+    "is_stable",
     "remarks_on",
     "roughness",
     "second_half",
@@ -34,7 +34,7 @@ _WORSE = 2.0  # points above chance: a network that knows one class alone is the
 _RISE = 3.0  # points of test accuracy
 _NOISE = 2.0  # standard errors of the test error, at least
 _DROP, _DROP_ALONE = 3.0, 5.0  # percent of the test loss, beside the accuracy and alone
-STABLE = 0.9  # share of resamples with the same answer from which error bars do no harm
+_STABLE = 0.9  # share of resamples with the same answer from which error bars do no harm
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,7 @@ def _remarks(saved: SavedTree, row: Row, *others: Remark | None) -> Iterator[Rem
         yield Remark(
             "MD306", "no network was run, and verdicts from files alone are wrong more often"
         )
+    yield from _other_amount(row)
     fault = worse_than_chance(row)
     if fault is not None:
         yield Remark("MD405", f"{fault}: are the labels wrong, or in another order?")
@@ -74,6 +75,15 @@ def _remarks(saved: SavedTree, row: Row, *others: Remark | None) -> Iterator[Rem
             else "the group was only partly measured"
         )
         yield Remark("MD304", f"{problem}: {row.failure.reason}")
+
+
+def _other_amount(row: Row) -> Iterator[Remark]:
+    """Yield what settings tell against the number of training items that the data hold."""
+    amount = number_of(row, "data_amount")
+    if row.provenance is None or amount is None:
+        return
+    used = f"{ITEMS_OF_DATA} {amount:.15g}:"  # not so where the user has stated another number
+    yield from (Remark("MD402", note) for note in row.provenance.notes if used in note)
 
 
 def ended_early(row: Row, likely: str) -> Remark | None:
@@ -144,12 +154,17 @@ def disagreement(saved: SavedTree, leaf: Leaf, likely: str) -> Remark | None:
     )
 
 
+def is_stable(stability: float) -> bool:
+    """Return whether so few resamples change the answer that error bars do no harm."""
+    return stability >= _STABLE
+
+
 def roughness(features: Collection[str], row: Row, stability: float | None) -> Remark | None:
     """Return a remark if measurements are too rough for a stable verdict.
 
     `features` are those that the tree asks for.
     """
-    if stability is None or stability >= STABLE:
+    if stability is None or is_stable(stability):
         return None
     needs = {need for name in features for need in FEATURES[name].needs}
     stopped = remaining(row)  # on purpose: the verdict needs no more

@@ -130,7 +130,8 @@ def _files(case: Case) -> Outcome:
     if not row.has_numbers:
         return "not_checked", "nothing was measured"
     if not_run(row):
-        return "found", "no network was run: name data and model, or a recipe, to measure"
+        said = case.remarks.get("MD306", "no network was run")
+        return "found", f"{said}: name data and model, or a recipe, to measure"
     return "passed", "the networks were run"
 
 

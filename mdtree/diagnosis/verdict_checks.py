@@ -6,7 +6,7 @@ from functools import partial
 
 from mdtree.diagnosis.checks import MODE_CODES
 from mdtree.diagnosis.diverged import why_diverged
-from mdtree.diagnosis.remarks import STABLE, Case, Look, Outcome
+from mdtree.diagnosis.remarks import Case, Look, Outcome, is_stable
 from mdtree.failure_modes import FAILURE_MODES
 from mdtree.messages import chance, listed, percent
 
@@ -82,7 +82,7 @@ def _unstable(case: Case) -> Outcome:
     if stability is None:
         return "not_checked", case.decided or "the measurements have no error bars"
     share = f"{percent(stability)} of resamples within measurement error give the same answer"
-    return ("passed" if stability >= STABLE else "found"), share
+    return ("passed" if is_stable(stability) else "found"), share
 
 
 def _protocol(case: Case) -> Outcome:

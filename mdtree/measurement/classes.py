@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from mdtree.checkpoints import LazyTensor, is_adapter, list_tensors, trained_labels
 from mdtree.exceptions import MdtreeError
 from mdtree.measurement.task import GroupTask
-from mdtree.regular_file import open_regular
+from mdtree.regular_file import read_json
 
 __all__ = ["classes_of", "known_classes"]
 
@@ -49,8 +48,7 @@ def _config(path: Path) -> dict[str, object]:
     if path.is_symlink():
         return {}  # it may lead anywhere
     try:
-        with open_regular(path) as file:
-            content = json.loads(file.read(_LARGEST))
-    except (OSError, ValueError, RecursionError):
+        content = read_json(path, _LARGEST)
+    except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

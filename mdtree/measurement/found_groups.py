@@ -25,7 +25,7 @@ from mdtree.messages import nearest
 from mdtree.recipes import RECIPE_NAME
 from mdtree.rows import Detail, Diverged, Fact
 from mdtree.rows.training_words import TRAINING_WORDS, is_same_word
-from mdtree.runs import History, HistoryPoint, RunRecord, late_facts, read_record, read_records
+from mdtree.runs import History, HistoryPoint, RunRecord, late_told, read_record, read_records
 
 __all__ = ["FoundGroup", "check_groups", "find"]
 
@@ -175,9 +175,7 @@ def _with_steps(group: FoundGroup, selected: Selected) -> FoundGroup:
 
 
 def _point(history: History, *, is_best: bool) -> HistoryPoint:
-    if is_best and history.best is not None:
-        return history.best
-    return history.final
+    return (history.best if is_best else None) or history.final
 
 
 def _stamps(folder: Folder, files: Sequence[Path]) -> Mapping[str, str] | None:
@@ -227,7 +225,8 @@ def _with_records(
     origins |= {"history": logs[0]} if logs else {}
     histories = tuple(_histories(group.folder.files, records, by_name or {}))
     if group.is_end:
-        late = late_facts([record.history for record in records])
+        late, few = late_told([record.history for record in records], *logs[:1])
+        notes += few
         facts, origins = {**facts, **late}, {**origins, **dict.fromkeys(late, *logs[:1])}
     # what became of a run after its last checkpoint counts as well; not so after an earlier one
     whole = [record.history for record in records] if group.is_last else histories
@@ -280,10 +279,10 @@ def check_groups(request: Request, found: Iterable[str]) -> tuple[str, ...]:
     """
     names = tuple(found)
     if not names:
-        where = request.storage or request.root
         raise MdtreeError(
-            f"{where} holds no weights files, neither directly nor in its sub-directories (looked "
-            "for .safetensors, .pt, .pth, .ckpt, ... and folders with config.json)"
+            f"{request.storage or request.root} holds no weights files, neither directly nor in "
+            "its sub-directories (looked for .safetensors, .pt, .pth, .ckpt, ... and folders with "
+            "config.json)"
         )
     if len(set(names)) < len(names):
         twice, count = Counter(names).most_common(1)[0]

@@ -123,7 +123,8 @@ def _measured(task: GroupTask, precision: Precision | None) -> Row:
     meter.announce(task.metrics, metric_input)
     result = quantities_of(task.metrics, metric_input, begin=meter.begin)
     write_unfinished(task.unfinished, metric_input.unfinished if result.open else None)
-    notes = [*task.notes, *loaded.notes, *metric_input.notes, *result.notes]
+    told = () if task.told_amount is None else task.told_amount.notes(len(data.train))
+    notes = [*told, *task.notes, *loaded.notes, *metric_input.notes, *result.notes]
     row = Row(
         format=1,
         group=task.group,

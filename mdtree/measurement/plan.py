@@ -16,6 +16,7 @@ from mdtree.measurement.members import check_names, copies_of
 from mdtree.measurement.request import Request
 from mdtree.measurement.speed import Speed, measure_speed, suited_threads
 from mdtree.measurement.task import ASIDE, GroupTask, MeasurementSettings, row_digest
+from mdtree.measurement.told_amount import AMOUNT, told_amount, without_amount
 from mdtree.metrics import CHANCE, METRICS, Workload
 from mdtree.recipes import bind
 from mdtree.rows import Index, Provenance, Row, coarse_metrics
@@ -118,16 +119,18 @@ def _tasks(request: Request, found: Iterable[FoundGroup]) -> Iterator[GroupTask]
 def group_task(request: Request, group: FoundGroup, data_digest: str | None = None) -> GroupTask:
     """Return all that a worker needs to measure a group."""
     terms = {field.name: getattr(request, field.name) for field in fields(MeasurementSettings)}
+    stated = {**request.recipe.facts, **group.stated}
     whole = History(points=tuple(point for each in group.histories for point in each.points))
     return GroupTask(
         **terms,
         group=group.group,
         files=group.folder.files,
-        facts={**group.training, **request.recipe.facts, **group.stated},
+        facts={**without_amount(group.training), **stated},
+        told_amount=None if AMOUNT in stated else told_amount(group.training, group.origins),
         data_digest=data_digest,
         stamps=group.folder.stamps,
         listed=bool(request.recipe.groups),
-        origins=group.origins,
+        origins=without_amount(group.origins),
         logged_accuracy=group.logged_accuracy,
         logged_shares=whole.shares,
         logged=whole.kinds,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mdtree.checkpoints import base_of, file_digest, is_adapter
 from mdtree.exceptions import UnsafeError
+from mdtree.measurement.told_amount import ToldAmount
 from mdtree.recipes import Recipe, Trust, bind, fingerprint
 from mdtree.rows import TARGET, Detail, Fact, Row
 from mdtree.rows.facts import LATE_GAIN, LATE_LOSS_DROP
@@ -64,6 +65,7 @@ class GroupTask(MeasurementSettings):
     origins: Mapping[str, str] = field(default_factory=dict)  # fact, or "history" -> its file
     logged_accuracy: float | None = None  # test accuracy in percent, as the trainer logged it
     logged_shares: tuple[float, float] | None = None  # lowest and highest, where all are at most 1
+    told_amount: ToldAmount | None = None  # training items, by settings; the data tell the fact
     logged: tuple[str, ...] = ()  # what a trainer logged: losses, accuracy
     notes: tuple[str, ...] = ()  # choices that were made when it was found
     details: Mapping[str, Detail] = field(default_factory=dict)  # of the run that it is a step of

@@ -20,7 +20,7 @@ from torch import nn
 
 from mdtree.exceptions import MdtreeError, MissingExtraError, RecipeError
 from mdtree.factory import asked_to_fetch
-from mdtree.regular_file import open_regular
+from mdtree.regular_file import TooLargeError, read_json
 from mdtree.runtime import torchvision as vision
 from mdtree.runtime.offline import offline
 from mdtree.runtime.requirements import refuse_older
@@ -159,17 +159,15 @@ def _settings(kind: Any, config: dict[str, Any]) -> Any:
 def _config(path: Path) -> dict[str, Any]:
     """Read a config, and refuse one that refers to anything outside itself."""
     try:
-        with open_regular(path) as file:
-            content = file.read(_LARGEST + 1)
-        if len(content) > _LARGEST:
-            raise RecipeError(f"{path} is too large for a config: more than {_LARGEST >> 20} MiB")
-        config = json.loads(content.decode("utf-8"))
+        config = read_json(path, _LARGEST)
     except OSError as error:
         raise RecipeError(
             f"{path} does not describe a network ({error.strerror or error}): name it with "
             "--model, or with model in a recipe"
         ) from error
-    except (ValueError, RecursionError) as error:
+    except TooLargeError as error:
+        raise RecipeError(f"{path} is too large for a config: {error}") from error
+    except ValueError as error:
         raise RecipeError(f"{path} is not JSON: {error}") from error
     if not isinstance(config, dict):
         raise RecipeError(f"{path} must contain a JSON object, got a {type(config).__name__}")

@@ -16,6 +16,7 @@ __all__ = [
     "CLASSES",
     "FACTS",
     "FACT_RANGES",
+    "ITEMS_OF_DATA",
     "LATE_GAIN",
     "LATE_LOSS_DROP",
     "TARGET",
@@ -28,6 +29,7 @@ __all__ += ["check_facts", "classes_fault", "target_fault"]
 Fact = bool | int | float | str
 
 TARGET = "target_accuracy"
+ITEMS_OF_DATA = "the data hold"  # before their number, in a note that settings tell of another
 AMOUNT_AT_MOST = "data_amount_at_most"  # where a log tells no more of `data_amount`
 LATE_GAIN = "late_accuracy_gain"
 LATE_LOSS_DROP = "late_loss_drop"

@@ -9,6 +9,8 @@ from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from typing import Any
 
+from mdtree.runs.logged_errors import ERRORS, PLAIN, LoggedError, percent_of
+
 __all__ = ["History", "HistoryPoint", "is_column", "points_from"]
 
 _TRAIN, _TEST = ("train", "training"), ("val", "valid", "validation", "eval", "test", "dev")
@@ -42,7 +44,8 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     "learning_rate": ("learning_rate", "lr"),
 }
 
-_KNOWN = {name for columns in _COLUMNS.values() for name in columns}
+_ERROR_COLUMNS = (*_columns(_TEST, (*ERRORS, *PLAIN)), *ERRORS)
+_KNOWN = {name for columns in _COLUMNS.values() for name in columns} | {*_ERROR_COLUMNS}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,9 +60,10 @@ class HistoryPoint:
     learning_rate: float | None = None
     test_side: str | None = None  # the data of the evaluation, as its column names them: val, ...
     is_share: bool = False  # all accuracies of the log are at most 1, so they were taken for shares
+    error: LoggedError | None = None  # of test data, as it was logged
 
 
-_NO_NUMBERS = ("is_share", "test_side")
+_NO_NUMBERS = ("is_share", "test_side", "error")
 _NUMBERS = tuple(part.name for part in fields(HistoryPoint) if part.name not in _NO_NUMBERS)
 
 
@@ -166,7 +170,8 @@ def points_from(
     """Read lines of a log, and say what was left out.
 
     Where the steps begin again, another run was appended: the last one counts.  Accuracies that are
-    all at most 1 are shares, and `is_certain` where the trainer never writes percent.
+    all at most 1 are shares, and `is_certain` where the trainer never writes percent.  Test errors
+    become accuracies where none were logged.
 
     >>> points, note = points_from([{"epoch": 1, "val/acc": "0.5"}, {"epoch": 2, "val/acc": 0.75}])
     >>> [point.test_accuracy for point in points], note
@@ -177,7 +182,10 @@ def points_from(
     note = f"{len(runs)} runs stand in it, and the last one counts" if len(runs) > 1 else None
     points = runs[-1] if runs else []
     accuracies = [p.test_accuracy for p in points if p.test_accuracy is not None]
-    if accuracies and max(accuracies) <= 1:
+    if not accuracies:
+        points, open_scale = _from_errors(points)
+        note = "; ".join(filter(None, (note, open_scale))) or None
+    elif max(accuracies) <= 1:
         points = [
             p
             if p.test_accuracy is None
@@ -185,6 +193,21 @@ def points_from(
             for p in points
         ]
     return tuple(points), note
+
+
+def _from_errors(points: list[HistoryPoint]) -> tuple[list[HistoryPoint], str | None]:
+    """Turn test errors into accuracies, if the log tells whether they are percent or shares."""
+    errors = [point.error for point in points if point.error is not None]
+    if not errors:
+        return points, None
+    has_losses = any(p.train_loss is not None or p.test_loss is not None for p in points)
+    factor, why = percent_of(errors, has_losses=has_losses)
+    if factor is None:
+        return points, why
+    return [
+        p if p.error is None else replace(p, test_accuracy=100 - factor * p.error.number)
+        for p in points
+    ], None
 
 
 def _point(line: Mapping[Any, Any]) -> HistoryPoint | None:
@@ -202,13 +225,24 @@ def _point(line: Mapping[Any, Any]) -> HistoryPoint | None:
     accuracy = numbers["test_accuracy"]
     if accuracy is not None and not 0 <= accuracy <= 100:  # noqa: PLR2004 - percent; NaN is not
         numbers["test_accuracy"] = None
+    error = _error(cells, numbers["test_loss"])
     is_empty = all(numbers[name] is None for name in _NUMBERS if name not in ("step", "epoch"))
-    return None if is_empty else HistoryPoint(**numbers, test_side=_test_side(cells))
+    if is_empty and error is None:
+        return None
+    return HistoryPoint(**numbers, test_side=_test_side(cells), error=error)
+
+
+def _error(cells: Mapping[str, Any], loss: float | None) -> LoggedError | None:
+    for column in _ERROR_COLUMNS:
+        number = _number(cells.get(column))
+        if number is not None and 0 <= number <= 100:  # noqa: PLR2004 - percent; NaN is not
+            return LoggedError(column, number, loss)
+    return None
 
 
 def _test_side(cells: Mapping[str, Any]) -> str | None:
     """Return the first word of the column of an evaluation; None where it does not say."""
-    columns = (*_COLUMNS["test_loss"], *_columns(_TEST, _ACCURACY))
+    columns = (*_COLUMNS["test_loss"], *_columns(_TEST, (*_ACCURACY, *ERRORS, *PLAIN)))
     known = (column for column in columns if _number(cells.get(column)) is not None)
     return next((column.partition("_")[0] for column in known), None)
 

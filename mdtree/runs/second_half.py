@@ -7,11 +7,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
+from mdtree.messages import plural
 from mdtree.rows import Fact
 from mdtree.rows.facts import LATE_GAIN, LATE_LOSS_DROP
 from mdtree.runs.history import History
 
-__all__ = ["late_facts"]
+__all__ = ["late_facts", "late_told"]
 
 _FEWEST = 4  # evaluations, from which parts of a training are compared
 _WIDEST = 0.35  # share of a training between two evaluations in its second half
@@ -41,6 +42,26 @@ def late_facts(histories: Sequence[History]) -> dict[str, Fact]:
         )
         found[LATE_LOSS_DROP] = _bounded(half if quarter >= _STILL else 0.0)
     return found
+
+
+def late_told(
+    histories: Sequence[History], log: str = "the log"
+) -> tuple[dict[str, Fact], tuple[str, ...]]:
+    """Return these facts; where `log` has too few evaluations for any, a note that says so."""
+    facts = late_facts(histories)
+    logged = [history for history in histories if history.points]
+    fewest = min((_evaluations(history) for history in logged), default=_FEWEST)
+    if facts or fewest >= _FEWEST or any(history.diverged for history in logged):
+        return facts, ()
+    count = f"{plural(fewest, 'evaluation')} of test data {'is' if fewest == 1 else 'are'} logged"
+    return facts, (f"{log}: {count}; whether training ended too early is told from {_FEWEST} on",)
+
+
+def _evaluations(history: History) -> int:
+    side = _usual_side(history)
+    points = [point for point in history.points if point.test_side == side is not None]
+    names = ("test_accuracy", "test_loss")
+    return max(sum(getattr(point, name) is not None for point in points) for name in names)
 
 
 def _mean(values: Iterable[float]) -> float:

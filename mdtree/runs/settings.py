@@ -17,6 +17,11 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "batch_size": ("per_device_train_batch_size", "train_batch_size", "batch_size", "batchsize"),
     "epochs": ("num_train_epochs", "max_epochs", "epochs", "num_epochs", "n_epochs"),
     "steps": ("max_steps", "num_steps", "total_steps", "max_iters"),
+    "data_amount": (
+        *("data_amount", "num_train_samples", "num_train_examples", "num_training_samples"),
+        *("num_training_examples", "train_num_samples", "train_samples", "train_examples"),
+        *("n_train_samples", "num_train", "n_train"),
+    ),
     "weight_decay": ("weight_decay", "wd"),
     "momentum": ("momentum",),
 }
@@ -41,6 +46,7 @@ _DEVICES = ("world_size", "num_processes", "n_gpu", "_n_gpu")
 _ELSEWHERE = {"eval", "val", "valid", "validate", "validation", "test", "dev", "predict"}
 _DEEPEST = 20
 _MOST = 10_000  # settings
+_MOST_ITEMS = 10**12  # of a training set
 
 
 _Found = dict[str, dict[str, Any]]  # last name -> path -> value
@@ -164,6 +170,8 @@ def _unknown(fact: str, known: Mapping[str, str]) -> str:
 
 
 def _is_possible(fact: str, value: float) -> bool:
+    if fact == "data_amount":  # not a share of the items
+        return 1 <= value <= _MOST_ITEMS and float(value).is_integer()
     # max_steps: -1 means no limit
     return value >= 0 if fact in ("momentum", "weight_decay") else value > 0
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mdtree.exceptions import RowsError, TreeError
 from mdtree.failure_modes import (
     FAILURE_MODES,
@@ -15,8 +18,12 @@ from mdtree.failure_modes import (
 from mdtree.labelling import room_for_improvement
 from mdtree.messages import nearest, plural
 from mdtree.rows import Row
+from mdtree.trees.estimators.base import TreeEstimator
+from mdtree.trees.node import ends
 
-__all__ = ["labelled", "refuse_labels", "warned_of_one_answer"]
+__all__ = ["labelled", "refuse_labels", "warned_of_examples"]
+
+_MANY = 0.25  # of the groups; trees of 24 groups and more contradict fewer
 
 
 def labelled(
@@ -83,8 +90,39 @@ def refuse_labels(rows: Sequence[Row]) -> None:
         )
 
 
-def warned_of_one_answer(answers: Sequence[str]) -> dict[str, str]:
-    """Return the warning of a tree whose groups all have the same answer, if they have."""
+def warned_of_examples(
+    answers: Sequence[str], estimator: TreeEstimator, matrix: NDArray[np.float64]
+) -> dict[str, str]:
+    """Return the warning of a tree to whose answers its groups lend little, if they do.
+
+    All have one answer; or the tree contradicts many of them, where so few weigh less than what a
+    method believes beforehand.
+
+    Args:
+        answers: The answer of each group, by its label or its grid.
+        estimator: What was fitted to them.
+        matrix: The features of the groups.
+
+    """
+    return _warned_of_one_answer(answers) or _warned_of_beliefs(estimator, matrix)
+
+
+def _warned_of_beliefs(estimator: TreeEstimator, matrix: NDArray[np.float64]) -> dict[str, str]:
+    predicted = [str(answer) for answer in estimator.predict(matrix)]
+    contradicted = 0
+    for leaf, places in ends(estimator.tree_, matrix, estimator.columns(matrix.shape[1])):
+        most = max(leaf.counts.values(), default=0)
+        contradicted += sum(leaf.counts.get(predicted[place], 0) < most for place in places)
+    if contradicted < _MANY * len(predicted):
+        return {}
+    return {
+        "WARNING": f"it answers {contradicted} of the {plural(len(predicted), 'group')} that it "
+        "was fitted to otherwise than most groups of their leaf are labelled: they do not outweigh "
+        "what the method believes beforehand (--tree cart goes by the labels alone)"
+    }
+
+
+def _warned_of_one_answer(answers: Sequence[str]) -> dict[str, str]:
     if len(set(answers)) > 1:
         return {}
     says = (

@@ -36,7 +36,7 @@ from mdtree.trees import (
     with_gains,
 )
 from mdtree.trees.estimators.known_gains import Margins
-from mdtree.trees.examples import labelled, refuse_labels, warned_of_one_answer
+from mdtree.trees.examples import labelled, refuse_labels, warned_of_examples
 from mdtree.trees.gain_model import NOISE
 from mdtree.trees.ood import ranges_of
 from mdtree.version import __version__
@@ -104,8 +104,6 @@ def fit_tree(
         remarks["WARNING"] = message
     asked = features_of(task, method, features, facts=facts) if prior is None else prior.features
     labelled_rows, answers, rooms = labelled(rows, task)
-    if method != "gains" and prior is None:
-        remarks |= warned_of_one_answer(answers)
     matrix = feature_matrix(labelled_rows, asked)
     estimator = make_estimator(task, method, asked, facts=facts, prior=prior)
     extra: dict[str, Any] = {}
@@ -129,6 +127,8 @@ def fit_tree(
         rooms,
         earlier=None if prior is None else prior.tree,
     )
+    if method != "gains" and prior is None:
+        remarks |= warned_of_examples(answers, estimator, matrix)
     return SavedTree(
         task=task,
         method=method if prior is None else prior.method,

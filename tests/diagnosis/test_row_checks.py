@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from mdtree.diagnosis import ignore_checks
+from mdtree.diagnosis import CHECKS, ignore_checks
 from mdtree.diagnosis.headlines import headline
-from mdtree.diagnosis.remarks import ended_early
+from mdtree.diagnosis.remarks import ended_early, is_stable
 from mdtree.rows import Copy, GroupFailure, Measured, Missing
-from tests.support.checked import ONE, judged, origin, outcome, row
+from tests.support.checked import GAINS, ONE, judged, origin, outcome, row
 from tests.support.small_gain_models import constant, gain_tree, question
 from tests.support.trees import small_tree
 
@@ -351,11 +351,45 @@ def test_what_no_longer_rose_is_said_so():
     assert message.startswith("the test accuracy no longer rose and the test loss no longer fell")
 
 
-def test_what_is_ignored_is_no_warning_either():
-    verdict = judged(row(cka=0.9, test_error=20.0, facts={"late_accuracy_gain": 9.0}))
-    _, message = outcome(verdict, "MD407")
-    assert message in verdict.basis.warnings
-    ignored = ignore_checks(verdict, ["MD407"])
-    assert outcome(ignored, "MD407")[0] == "ignored"
-    assert message not in ignored.basis.warnings
-    assert len(ignored.basis.warnings) == len(verdict.basis.warnings) - 1
+OTHER_AMOUNT = (
+    "args.json tells of 90 training items, the data hold 50: the number of the data is used"
+)
+NOTES = origin(notes=("the last of 3 checkpoints", OTHER_AMOUNT, "one more"))
+
+
+@pytest.mark.parametrize(
+    ("group", "code", "tree"),
+    [
+        (row(cka=0.9, test_error=20.0, facts={"late_accuracy_gain": 9.0}), "MD407", {}),
+        (row(test_error=20.0), "MD306", {}),
+        (row(cka=0.9, test_error=97.0, chance_error=50.0), "MD405", {}),
+        (replace(row(cka=0.9, facts={"data_amount": 50}), provenance=NOTES), "MD402", {}),
+        (row(cka=0.9), "MD203", {"WARNING": "fitted to few groups"}),
+        # two warnings, one check
+        (row(cka=0.9, protocol="paper-1"), "MD203", {"WARNING": "fitted to few groups"}),
+        (row(cka=0.9), "MD203", {"WARNING": "long " * 300}),
+    ],
+)
+def test_what_is_ignored_is_no_warning_either(group, code, tree):
+    saved = replace(gain_tree(GAINS), provenance=tree)
+    verdict = judged(group, tree=saved, allow_protocol_mismatch=True)
+    assert outcome(verdict, code)[0] == "found"
+    ignored = ignore_checks(verdict, [code])
+    assert outcome(ignored, code)[0] == "ignored"
+    others = ignore_checks(verdict, set(CHECKS) - {code})
+    assert {*verdict.basis.warnings} == {*ignored.basis.warnings, *others.basis.warnings}
+    assert not {*ignored.basis.warnings} & {*others.basis.warnings}
+    assert others.basis.warnings
+
+
+def test_settings_that_tell_of_other_training_items_are_a_warning():
+    group = replace(row(cka=0.9, test_error=20.0, facts={"data_amount": 50}), provenance=NOTES)
+    assert OTHER_AMOUNT in judged(group).basis.warnings
+    assert OTHER_AMOUNT in outcome(judged(group), "MD402")[1]
+    stated = replace(group, facts={"data_amount": 90})  # by the user, who knows it
+    assert OTHER_AMOUNT not in judged(stated).basis.warnings
+
+
+@pytest.mark.parametrize(("share", "stable"), [(0.0, False), (0.89, False), (0.9, True), (1, True)])
+def test_nine_of_ten_resamples_with_one_answer_are_stable(share, stable):
+    assert is_stable(share) is stable

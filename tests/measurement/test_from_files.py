@@ -73,6 +73,12 @@ def test_facts_come_from_settings_log_and_weights(run):
     }
 
 
+def test_the_number_of_items_is_that_of_settings_before_it_is_estimated(run):
+    (run / "args.json").write_text('{"lr": 0.1, "batch_size": 20, "num_train_samples": 205}')
+    (row,) = rows(run)
+    assert row.facts["data_amount"] == 205
+
+
 @pytest.mark.parametrize(
     ("steps", "batch", "told"),
     [

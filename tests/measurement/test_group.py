@@ -17,6 +17,7 @@ from mdtree.measurement.builders import group_data
 from mdtree.measurement.group import measure_or_fail
 from mdtree.measurement.plan import find_groups
 from mdtree.measurement.task import row_digest
+from mdtree.measurement.told_amount import ToldAmount
 from mdtree.metrics import METRICS, Metric, MetricResult
 from mdtree.progress import listening
 from mdtree.recipes import Trust, recipe_from_words
@@ -285,3 +286,40 @@ def test_another_description_in_a_hugging_face_folder_is_another_input(tmp_path)
         (folder / "config.json").write_text(json.dumps({"num_hidden_layers": layers}))
         digests.append(row_digest(tasks(folder, model={"factory": "huggingface"})["bert"]))
     assert digests[0] != digests[1]
+
+
+def with_settings(zoo, amount):
+    """Write what a script tells of the training items, beside the weights of a group."""
+    (zoo / "hot" / "args.json").write_text(json.dumps({"num_train_samples": amount}))
+
+
+def test_settings_that_tell_of_other_training_items_are_told_and_the_data_count(zoo):
+    with_settings(zoo, 60_000)
+    task = tasks(zoo)["hot"]
+    assert "data_amount" not in {**task.facts, **task.origins}
+    measured = measure_group(task)
+    assert measured.facts["data_amount"] == 50
+    (note,) = measured.provenance.notes
+    assert note == (
+        "hot/args.json tells of 60000 training items, the data hold 50: the number of the data is "
+        "used, unless you state another (--fact data_amount=60000)"
+    )
+
+
+def test_settings_that_agree_with_the_data_are_no_note(zoo):
+    with_settings(zoo, 50)
+    assert measure_group(tasks(zoo)["hot"]).provenance.notes == ()
+
+
+def test_what_the_user_states_of_training_items_counts_alone(zoo):
+    with_settings(zoo, 60_000)
+    measured = measure_group(tasks(zoo, facts={"data_amount": 700})["hot"])
+    assert (measured.facts["data_amount"], measured.provenance.notes) == (700, ())
+
+
+@pytest.mark.parametrize(
+    ("told", "items", "count"), [(99, 100, 0), (98, 100, 1), (101, 100, 0), (102, 100, 1)]
+)
+def test_one_percent_of_the_items_may_be_left_out(told, items, count):
+    notes = list(ToldAmount(items=told, place="args.json").notes(items))
+    assert len(notes) == count

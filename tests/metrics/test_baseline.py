@@ -130,6 +130,11 @@ def test_large_data_are_drawn_and_that_is_noted():
         ),
         (
             (torch.ones(9, 2), torch.arange(9)),
+            (torch.tensor([[0.0, -2e20]] * 9), torch.arange(9)),
+            "inputs reach 2e+20, too large for sums of their squares",
+        ),
+        (
+            (torch.ones(9, 2), torch.arange(9)),
             (torch.ones(0, 2), torch.arange(0)),
             "there are no items",
         ),

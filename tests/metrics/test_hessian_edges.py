@@ -82,6 +82,29 @@ def test_what_has_no_second_derivative_is_missing_and_says_whose(function, words
 
 
 @BOTH_PROTOCOLS
+@pytest.mark.parametrize("scale", [1e20, 1e30, 1e37])
+def test_inputs_that_are_far_too_large_are_told(scale, protocol):
+    """Products with the Hessian are as large as the inputs, and their squares are infinite."""
+    module = nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 3))
+    result = measure(module, [weights_of(module)], (scale * X.float(), Y), protocol)
+    for value in top_and_trace(result):
+        assert isinstance(value, Missing)
+        assert value.missing == (
+            "seed-0: the second derivatives of the loss are too large for float32: look for "
+            "inputs or weights that are far too large"
+        )
+
+
+@BOTH_PROTOCOLS
+def test_large_inputs_that_can_be_squared_are_measured(protocol):
+    module = nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 3))
+    for value in top_and_trace(
+        measure(module, [weights_of(module)], (1e10 * X.float(), Y), protocol)
+    ):
+        assert isinstance(value, Measured)
+
+
+@BOTH_PROTOCOLS
 def test_the_member_that_is_broken_is_named(protocol):
     module, members = group(mlp, 3)
     members[1]["2.bias"][0] = math.nan

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from mdtree.runs import History, late_facts
+from mdtree.runs import History, late_facts, late_told
 from mdtree.runs.history import points_from
 
 
@@ -84,3 +84,35 @@ def test_nothing_is_known_where_the_log_does_not_tell(lines):
 
 def test_no_history_tells_nothing():
     assert late_facts([]) == {}
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (by("epoch", (3, 2, 1)), "3 evaluations of test data are logged"),
+        (by("epoch", (0.5,), "val_acc"), "1 evaluation of test data is logged"),
+        (by("epoch", (4, 3, 2, 1), "train_loss"), "0 evaluations of test data are logged"),
+        # whose data they are is not said
+        (by("epoch", (0.1, 0.5, 0.7, 0.9), "accuracy"), "0 evaluations of test data are logged"),
+        # a last test on other data
+        ([*by("epoch", (3, 2, 1)), {"epoch": 3, "test_loss": 1}], "3 evaluations of test data"),
+    ],
+)
+def test_too_few_evaluations_are_counted(lines, words):
+    facts, (note,) = late_told([history(*lines), history(*by("epoch", (9, 4, 2, 1)))], "log.csv")
+    assert facts == {}
+    assert note.startswith(f"log.csv: {words}")
+    assert note.endswith("; whether training ended too early is told from 4 on")
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [],
+        by("epoch", (4, 3, 2, 1)),
+        by("epoch", (4, 3, 2, math.nan)),  # enough, and of no use for another reason
+        [{"epoch": 1, "val_loss": 4.0}, {"epoch": 2, "train_loss": math.nan}],  # it diverged
+    ],
+)
+def test_where_the_evaluations_are_enough_or_none_could_help_nothing_is_said(lines):
+    assert late_told([history(*lines)])[1] == ()

@@ -31,10 +31,23 @@ from mdtree.runs.settings import facts_from, unknown_words
             {"learning_rate": 0.01, "epochs": 5},
         ),
         ({"data": {"batch_size": 32}, "val": {"batch_size": 99}}, {"batch_size": 32}),
+        ({"num_train_samples": 5e4, "val": {"num_train": 3}}, {"data_amount": 50_000}),
+        ({"n_train": 0.8}, {}),
+        ({"n_train": -1, "train_examples": 2e12, "train_size": 224}, {}),
         ({"lr": True, "batch_size": "32", "epochs": float("nan"), "wd": -1}, {}),
         ({}, {}),
     ],
-    ids=["Trainer", "timm", "Hydra", "not of training", "no numbers", "nothing"],
+    ids=[
+        "Trainer",
+        "timm",
+        "Hydra",
+        "not of training",
+        "items",
+        "a share of them",
+        "no items",
+        "no numbers",
+        "nothing",
+    ],
 )
 def test_names_of_trainers_mean_facts(settings, facts):
     read, notes = facts_from(settings)

@@ -225,6 +225,23 @@ def test_two_rows_are_enough_and_one_class_too(method, accuracies):
     assert saved.provenance["WARNING"].startswith("the 1 group that it was fitted to")
 
 
+@pytest.mark.parametrize(
+    ("method", "count", "warned"),
+    [("posterior", 13, True), ("grown", 13, True), ("posterior", 100, False), ("cart", 13, False)],
+)
+def test_a_tree_that_contradicts_the_groups_it_was_fitted_to_says_so(method, count, warned):
+    """All interpolate, and all but one are hot; beforehand, that is believed to be cold."""
+    labels = ["temperature_low", *["temperature_high"] * (count - 1)]
+    rows = [
+        dataclasses.replace(row(512, 70), group=f"{n}", facts={"label": name, "test_accuracy": 70})
+        for n, name in enumerate(labels)
+    ]
+    warning = fit_tree(rows, task="temperature", method=method).provenance.get("WARNING", "")
+    says = f"it answers {count} of the {count} groups that it was fitted to otherwise than most"
+    assert warning.startswith(says) == warned
+    assert bool(warning) == warned
+
+
 @pytest.mark.parametrize("method", TREES)
 def test_equal_measurements_with_different_labels_are_a_tree_all_the_same(method):
     same = {

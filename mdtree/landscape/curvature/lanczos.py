@@ -30,6 +30,7 @@ and Simon 2000 (restarts); Ghorbani, Krishnan and Xiao 2019, arXiv 1901.10159.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from statistics import NormalDist
@@ -39,7 +40,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["LanczosResult", "lanczos"]
+from mdtree.landscape.curvature.gradient_graph import LossError
+
+__all__ = ["LanczosResult", "check_finite", "lanczos"]
 
 Product = Callable[[Tensor], Tensor]
 _ROWS = 16  # initial size of the basis; few matrices need more
@@ -178,6 +181,9 @@ def lanczos(
 
     Returns:
         Ritz values and vectors; `converged` says whether the tolerance was reached.
+
+    Raises:
+        LossError: The products are finite, but too large to be multiplied by each other.
     """
     if earlier is not None and (earlier.steps >= steps or len(earlier.basis) == len(start)):
         return earlier
@@ -195,6 +201,7 @@ def lanczos(
             vector = vector - (known @ vector) @ known
         beta = float(torch.linalg.vector_norm(vector))
         space.off_diagonal.append(beta)
+        check_finite(space.diagonal[-1], beta, dtype=start.dtype)
         space.steps += 1
         following = vector / beta if beta > 0 else vector
         ritz = LanczosResult.of(space, known, following)
@@ -208,6 +215,21 @@ def lanczos(
         elif done + 1 == len(basis):
             basis = torch.cat([basis, torch.empty_like(basis)])
         basis[len(space.diagonal)] = following
+
+
+def check_finite(*numbers: float, dtype: torch.dtype) -> None:
+    """Refuse products of vectors that are NaN or infinite.
+
+    Raises:
+        LossError: Some are.
+
+    """
+    if not all(map(math.isfinite, numbers)):
+        kind = str(dtype).removeprefix("torch.")
+        raise LossError(
+            f"the second derivatives of the loss are too large for {kind}: look for inputs or "
+            "weights that are far too large"
+        )
 
 
 def _begun(

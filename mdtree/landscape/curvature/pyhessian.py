@@ -28,6 +28,7 @@ from torch.overrides import TorchFunctionMode
 from mdtree.batch import Batch, size
 from mdtree.items import Items
 from mdtree.landscape.curvature.double_backward import check_double_backward
+from mdtree.landscape.curvature.lanczos import check_finite
 from mdtree.landscape.curvature.operator import LossError, mean_loss
 from mdtree.landscape.oom import within_memory
 from mdtree.landscape.runner import ComputeCost, ModelRunner
@@ -99,6 +100,9 @@ def _measured(
         numbered.zero_grad(set_to_none=True)  # the gradients hold graphs that hold the gradients
     if not all(math.isfinite(number) for number in (top, *forms)):
         raise LossError("the second derivatives of the loss are not finite")
+    # it divides by a length, and by an infinite one nothing is left of the vector
+    is_lost = top == 0 and any(forms)
+    check_finite(math.inf if is_lost else top, dtype=next(iter(weights.values())).dtype)
     graphs = 1 + (1 if len(batches) == 1 else products)  # one to find the flat parameters
     count = sum(size(batch) for batch in batches)
     runner.meter.add(ComputeCost(gradient=count * graphs, product=count * products))

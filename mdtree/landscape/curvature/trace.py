@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mdtree.landscape.curvature.lanczos import LanczosResult
+from mdtree.landscape.curvature.lanczos import LanczosResult, check_finite
 
 __all__ = ["Trace", "estimate_trace", "forms_outside"]
 
@@ -82,6 +82,7 @@ def estimate_trace(
             outside = _outside(probes.to(basis), basis)
             multiplied = products(outside)
             forms += [float(p @ h) for p, h in zip(outside, multiplied, strict=True)]
+            check_finite(inside, *forms, dtype=basis.dtype)
             if keep:
                 kept.append(multiplied)
         value = inside + statistics.fmean(forms)

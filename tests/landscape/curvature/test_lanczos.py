@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from mdtree.landscape import generator, lanczos
+from mdtree.landscape import LossError, generator, lanczos
 from mdtree.landscape.curvature.lanczos import _is_highest
 
 N = 40
@@ -322,3 +322,11 @@ def test_steps_in_two_parts_are_those_made_at_once(first, dtype):
     assert np.array_equal(both.off_diagonal, whole.off_diagonal)
     assert len(part.values) == first
     assert lanczos(product, start, steps=first, tolerance=0.0, earlier=part) is part
+
+
+def test_products_that_are_too_large_to_be_squared_are_told():
+    """In float64 the eigenvalue is found; the square of 1e30 is no float32."""
+    found = run(1e30 * symmetric([1.0, 2.0, 4.0]))
+    assert found.top == pytest.approx(4e30)
+    with pytest.raises(LossError, match="too large for float32"):
+        run(1e30 * symmetric([1.0, 2.0, 4.0]), dtype=torch.float32)

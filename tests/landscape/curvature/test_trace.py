@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mdtree.landscape import estimate_trace, forms_outside, generator, lanczos
+from mdtree.landscape import LossError, estimate_trace, forms_outside, generator, lanczos
 
 N = 60
 
@@ -181,3 +181,17 @@ def test_forms_outside_a_larger_space_follow_from_the_products_in_a_smaller_one(
 
     assert part.products.shape == (6, len(matrix))
     assert forms == pytest.approx(known.forms)
+
+
+def test_forms_that_are_infinite_are_told():
+    """Each of 60 squares of signs, times 1e37: their sum is larger than any float32."""
+    with pytest.raises(LossError, match="too large for float32"):
+        estimate_trace(
+            lambda probes: 1e37 * probes,
+            torch.empty(0, N),
+            0.0,
+            source=generator(0),
+            tolerance=0.05,
+            least=8,
+            budget=96,
+        )
