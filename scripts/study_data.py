@@ -11,6 +11,7 @@ same eighth, so that nothing of such data has been seen, as it is with data of s
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Mapping, Sequence
 
 from left_out import PARTS, data_of, unseen_zoos
@@ -37,7 +38,8 @@ def scores(saved: SavedTree, rows: Sequence[Row]) -> LeftOutScores:
 def line(name: str, found: Mapping[str, LeftOutScores]) -> str:
     """Write one line of the table: means over zoos."""
     mean = mean_scores(found)
-    numbers = " | ".join(f"{getattr(mean, column):.1f}" for column in _COLUMNS)
+    values = [getattr(mean, column) for column in _COLUMNS]
+    numbers = " | ".join("" if math.isnan(value) else f"{value:.1f}" for value in values)
     return f"| {name} | {len(found)} | {numbers} | {mean.ece:.3f} |"
 
 

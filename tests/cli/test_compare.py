@@ -27,7 +27,7 @@ def trained(group, rate, errors, **more):
 
 
 COLD = trained("cold", 0.0005, [43.0, 44.0, 45.0])
-WARM = trained("warm", 0.004, [21.0, 22.0, 23.0])
+WARM = trained("warm", 0.016, [21.0, 22.0, 23.0])
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_the_change_comes_first_then_verdicts_promise_gain_and_quantities(mdtree
         "before: cold",
         "after:  warm",
         "changed:",
-        "  learning_rate 0.0005 -> 0.004",
+        "  learning_rate 0.0005 -> 0.016",
     ]
     starts = [line.split(":")[0] for line in lines[5:9]]
     assert starts == ["verdict before", "verdict after", "promised", "gained"]
@@ -87,7 +87,7 @@ def test_directories_and_two_groups_of_one_file_are_compared(mdtree, file_of, si
     whole = mdtree("compare", *sides).out
     assert mdtree("compare", both.parent / "one", both.parent / "two").out == whole
     file_of("slow/rows.jsonl", COLD)
-    file_of("slow2/rows.jsonl", trained("cold", 0.004, [21.0, 22.0, 23.0]))
+    file_of("slow2/rows.jsonl", trained("cold", 0.016, [21.0, 22.0, 23.0]))
     same = both.parent / "slow", both.parent / "slow2"
     assert "before: slow (cold)\nafter:  slow2 (cold)\n" in mdtree("compare", *same).out
     shown = mdtree("compare", *same, "--markdown").out
@@ -101,7 +101,7 @@ def test_json_holds_all_numbers_and_fulfils_its_schema(mdtree, sides):
     jsonschema.validate(content, comparison_schema())
     (found,) = content["comparisons"]
     assert found["changes"][0] == {
-        "fact": "learning_rate", "before": 0.0005, "after": 0.004,
+        "fact": "learning_rate", "before": 0.0005, "after": 0.016,
         "remedy": "raise_temperature", "follows": None,
     }  # fmt: skip
     assert found["real"]["points"] == pytest.approx(22)
@@ -142,7 +142,7 @@ def test_markdown_has_the_same_parts(mdtree, sides):
     ran = mdtree("compare", *sides, "--markdown")
     assert ran.code == 0
     assert "### <code>cold → warm</code>" in ran.out
-    assert "- learning_rate 0.0005 → 0.004\n" in ran.out
+    assert "- learning_rate 0.0005 → 0.016\n" in ran.out
     assert "\n| <code>test_error \\[%\\]</code> | 44.00 ± 0.58 | 22.00 ± 0.58 | -22.00 " in ran.out
     both = mdtree("compare", *sides, "--markdown", "--json")
     assert (both.code, both.out) == (2, "")

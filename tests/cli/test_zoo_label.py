@@ -99,7 +99,10 @@ def test_the_table_says_it_in_words(mdtree, rows):
     header = ["group", "test", "accuracy", "H", "L", "M", "mode", "severity", "margin", "lead"]
     assert header == lines[0]
     assert " ".join(lines[2]) == "w2-b8 70.00 5.00 ? 9.75 model_small 9.75 1.41 4.75"
-    assert " ".join(lines[5]) == "w4-b8 79.75 1.25 ? ? none 0.00 1.41 0.16"
+    assert " ".join(lines[5]) == (
+        "w4-b8 79.75 1.25 ? ? none 0.00 1.41 0.16 as far as the grid goes: nothing tells what it "
+        "gains to enlarge model or raise temperature"
+    )
     assert "5 groups: 2 model_small, 3 none" in ran.out
     assert "0 of 5 labels (0%) inside the noise" in ran.out
     assert "H lower temperature (temperature_high)" in ran.out

@@ -76,7 +76,7 @@ def test_a_gain_outside_the_range_says_on_which_side():
         facts = {"learning_rate": rate, "batch_size": 32, "width": 32, "data_amount": 4096}
         return row("a", facts, **known)
 
-    (worse,) = compare_groups([(trained(0.0005, 44), trained(0.004, 60))]).comparisons
+    (worse,) = compare_groups([(trained(0.0005, 44), trained(0.016, 60))]).comparisons
     text = comparison_text(worse)
     assert worse.promise.gain is not None
     assert "gained:   -16.00 ± 0.71 points of test accuracy, below the promised range, by" in text
